@@ -1,0 +1,152 @@
+package wire
+
+import "time"
+
+// Status is one look at a running daemon: the answer of GET /v1/status and each message of its
+// feed. Times are µs unless a name says otherwise; counters only grow while the daemon lives.
+type Status struct {
+	Version       string    `json:"version"` // of the daemon
+	Protocol      int       `json:"protocol"`
+	At            time.Time `json:"at"`
+	UptimeSeconds float64   `json:"uptime_seconds"`
+	State         string    `json:"state"` // starting, running or stopping
+	Provider      Provider  `json:"provider"`
+	Device        Device    `json:"device"`
+	Sessions      []Session `json:"sessions"`
+	Totals        Totals    `json:"totals"`
+}
+
+// Provider is what the models were asked to run on and what they run on.
+type Provider struct {
+	Requested string `json:"requested"`
+	Active    string `json:"active"`
+	Precision string `json:"precision"`
+	// Nodes counts graph nodes by the provider that runs them, as measured in the warm-up.
+	Nodes map[string]int `json:"nodes,omitempty"`
+	// Note says why active is not what was requested.
+	Note string `json:"note,omitempty"`
+}
+
+// Device is the state of the sound card's session.
+type Device struct {
+	State  string `json:"state"` // off, unavailable, starting, running, reconnecting or stopped
+	Input  string `json:"input,omitempty"`
+	Output string `json:"output,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Xruns  Xruns  `json:"xruns"`
+	// Reconnects counts how often a lost device came back.
+	Reconnects uint64 `json:"reconnects"`
+	// DriftPPM is how much faster the capture clock runs than the playout clock.
+	DriftPPM float64 `json:"drift_ppm"`
+}
+
+// Xruns counts what the sound card reported or the rings had to do, since the start.
+type Xruns struct {
+	InputOverflow   uint64 `json:"input_overflow"`
+	InputUnderflow  uint64 `json:"input_underflow"`
+	OutputOverflow  uint64 `json:"output_overflow"`
+	OutputUnderflow uint64 `json:"output_underflow"`
+	// Rebuffers counts the times that playout ran dry, Catchups those that it was shortened.
+	Rebuffers uint64 `json:"rebuffers"`
+	Catchups  uint64 `json:"catchups"`
+}
+
+// Session is one speaker.
+type Session struct {
+	ID      string    `json:"id"`
+	Kind    string    `json:"kind"` // device, stream or convert
+	Voice   string    `json:"voice"`
+	Since   time.Time `json:"since"`
+	Format  Format    `json:"format"`
+	ChunkMS float64   `json:"chunk_ms"`
+	Pipeline
+}
+
+// Pipeline is what a session's pipeline measured.
+type Pipeline struct {
+	Stages []Stage `json:"stages"`
+	Total  Stage   `json:"total"` // capture to delivery: the sum of all compute and waits
+	// LoadPercent is compute over the duration of the audio, of late; RTF the same as a ratio,
+	// since the start.
+	LoadPercent float64 `json:"load_percent"`
+	RTF         float64 `json:"rtf"`
+	Ledger      Ledger  `json:"ledger"`
+	Levels      Levels  `json:"levels"`
+	// AlgorithmicLatencyMS is the delay of the signal itself, free of compute and waits.
+	AlgorithmicLatencyMS float64 `json:"algorithmic_latency_ms"`
+}
+
+// Stage is one stage's figures: its compute, and the wait in the queue before it.
+type Stage struct {
+	Name     string `json:"name"`
+	Mode     string `json:"mode,omitempty"` // what it really does: gate, yin, model, bypass, ...
+	Compute  Times  `json:"compute_us"`
+	Wait     Times  `json:"wait_us"`
+	QueueLen int    `json:"queue_len"`
+	Dropped  uint64 `json:"dropped"` // chunks
+}
+
+// Times is a distribution in µs.
+type Times struct {
+	Count uint64  `json:"count"`
+	Last  float64 `json:"last"`
+	Mean  float64 `json:"mean"`
+	P50   float64 `json:"p50"`
+	P95   float64 `json:"p95"`
+	P99   float64 `json:"p99"`
+	Max   float64 `json:"max"`
+}
+
+// Ledger accounts for every frame, in frames of the session's input: In = Out + the sum of
+// Dropped + InFlight at any moment.
+type Ledger struct {
+	In       uint64            `json:"in"`
+	Out      uint64            `json:"out"`
+	Dropped  map[string]uint64 `json:"dropped,omitempty"` // by reason
+	InFlight int64             `json:"in_flight"`
+}
+
+// DroppedFrames is the sum over all reasons.
+func (l Ledger) DroppedFrames() uint64 {
+	var n uint64
+	for _, d := range l.Dropped {
+		n += d
+	}
+	return n
+}
+
+// Balanced says whether the ledger adds up.
+func (l Ledger) Balanced() bool {
+	return int64(l.In) == int64(l.Out)+int64(l.DroppedFrames())+l.InFlight
+}
+
+// Levels are in dB relative to full scale; -120 is the floor.
+type Levels struct {
+	InRMS   float64 `json:"in_rms_dbfs"`
+	InPeak  float64 `json:"in_peak_dbfs"`
+	OutRMS  float64 `json:"out_rms_dbfs"`
+	OutPeak float64 `json:"out_peak_dbfs"`
+}
+
+// Totals count over all sessions since the start, the ended ones too.
+type Totals struct {
+	Sessions       uint64            `json:"sessions"`
+	SessionsActive int               `json:"sessions_active"`
+	Errors         map[string]uint64 `json:"errors,omitempty"`  // by error code
+	Notices        map[string]uint64 `json:"notices,omitempty"` // by notice code
+	Ledger         Ledger            `json:"ledger"`
+}
+
+// Voice is one entry of GET /v1/voices.
+type Voice struct {
+	Name        string  `json:"name"`
+	Description string  `json:"description,omitempty"`
+	Gender      string  `json:"gender,omitempty"`
+	Languages   string  `json:"languages,omitempty"`
+	License     string  `json:"license,omitempty"`
+	InRate      int     `json:"in_rate"`
+	OutRate     int     `json:"out_rate"`
+	ChunkMS     float64 `json:"chunk_ms"`
+	LatencyMS   float64 `json:"algorithmic_latency_ms"`
+	Default     bool    `json:"default"`
+}
