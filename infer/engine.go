@@ -1,0 +1,177 @@
+package infer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// warmupHops are run before an engine is handed out, so that the first hop of a session costs as
+// much as any other.
+const warmupHops = 8
+
+// Engine is one loaded pack: its weights and its contract, checked and warmed up. It is safe from
+// any goroutine and serves many sessions.
+type Engine struct {
+	file     string
+	contract Contract
+	provider Provider
+	warnings []string
+
+	mu       sync.Mutex // guards what follows; never taken by a running session
+	net      *ort.DynamicAdvancedSession
+	sessions int
+	closed   bool
+}
+
+// Load reads a pack from a file, checks it against its contract, and makes it ready to run.
+func Load(path string, policy Policy) (*Engine, error) {
+	model, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	return LoadBytes(path, model, policy)
+}
+
+// LoadBytes is Load for a pack in memory; file is its name for errors. The bytes are not kept.
+func LoadBytes(file string, model []byte, policy Policy) (*Engine, error) {
+	contract, err := ReadContractBytes(file, model)
+	if err != nil {
+		return nil, err
+	}
+	if err := Start(); err != nil {
+		return nil, err
+	}
+	provider, warnings, err := policy.resolve(Library())
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", file, err)
+	}
+	e := &Engine{file: file, contract: contract, provider: provider, warnings: warnings}
+	if e.net, err = openNet(&contract, model, policy, ""); err != nil {
+		return nil, fmt.Errorf("model %s: %w", file, err)
+	}
+	if err = warmUp(&contract, e.net); err == nil {
+		e.provider.Nodes, err = countNodes(&contract, model, policy)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("model %s: warm-up: %w", file, err), e.Close())
+	}
+	return e, nil
+}
+
+// File is the name that the pack was loaded under.
+func (e *Engine) File() string { return e.file }
+
+// Contract is what the pack says of itself. Its slices are shared: do not change them.
+func (e *Engine) Contract() Contract { return e.contract }
+
+// Provider is where the model really runs.
+func (e *Engine) Provider() Provider { return e.provider }
+
+// Warnings say how what runs differs from what the policy asked for; empty when it does not.
+func (e *Engine) Warnings() []string { return e.warnings }
+
+// Hop is the duration of one run.
+func (e *Engine) Hop() time.Duration { return time.Second / hopsPerSecond }
+
+// Close gives up the engine. Sessions that still run keep the weights until they are closed
+// themselves; new ones are refused.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	return e.releaseLocked()
+}
+
+func (e *Engine) acquire() (*ort.DynamicAdvancedSession, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, fmt.Errorf("model %s: the engine is closed", e.file)
+	}
+	e.sessions++
+	return e.net, nil
+}
+
+func (e *Engine) release() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sessions--
+	return e.releaseLocked()
+}
+
+func (e *Engine) releaseLocked() error {
+	if !e.closed || e.sessions > 0 || e.net == nil {
+		return nil
+	}
+	net := e.net
+	e.net = nil
+	return net.Destroy()
+}
+
+// openNet builds the network. With a profile prefix it writes ONNX Runtime's profile when destroyed.
+func openNet(c *Contract, model []byte, policy Policy, profile string) (*ort.DynamicAdvancedSession, error) {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	defer options.Destroy() //nolint:errcheck // always nil, see onnxruntime_go
+	settings := []func() error{
+		func() error { return options.SetIntraOpNumThreads(policy.Threads) },
+		func() error { return options.SetInterOpNumThreads(1) },
+		func() error { return options.SetExecutionMode(ort.ExecutionModeSequential) },
+		func() error { return options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll) },
+		// A waiting thread must not burn a core that audio needs.
+		func() error { return options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0") },
+		func() error { return options.AddSessionConfigEntry("session.inter_op.allow_spinning", "0") },
+		// Memory pattern on (the default): measured no slower, and shapes are static. Denormals are
+		// left alone: ONNX Runtime's switch for them would change the CPU mode of whichever thread
+		// makes the first session, and with it unrelated Go code.
+	}
+	if profile != "" {
+		settings = append(settings, func() error { return options.EnableProfiling(profile) })
+	}
+	for _, set := range settings {
+		if err := set(); err != nil {
+			return nil, fmt.Errorf("session options: %w", err)
+		}
+	}
+	net, err := ort.NewDynamicAdvancedSessionWithONNXData(model, tensorNames(c.inputs()), tensorNames(c.outputs()), options)
+	if err != nil {
+		return nil, fmt.Errorf("onnx runtime %s refuses it: %w", Version(), err)
+	}
+	return net, nil
+}
+
+func tensorNames(tensors []tensor) []string {
+	names := make([]string, len(tensors))
+	for i, t := range tensors {
+		names[i] = t.name
+	}
+	return names
+}
+
+// warmUp runs silence and checks that numbers come out.
+func warmUp(c *Contract, net *ort.DynamicAdvancedSession) error {
+	b, err := newBinding(c, net)
+	if err != nil {
+		return err
+	}
+	defer b.close() //nolint:errcheck // only a failed run matters here
+	if c.Kind == KindVoice {
+		copy(b.in("speaker"), c.Voices[0].Embedding)
+	}
+	for range warmupHops {
+		if err := b.run(); err != nil {
+			return err
+		}
+		if !finite(b.audio) {
+			return errors.New("output \"audio\": expected numbers for silence, found NaN or infinity")
+		}
+	}
+	return nil
+}

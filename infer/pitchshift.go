@@ -1,0 +1,174 @@
+package infer
+
+import (
+	"fmt"
+	"math"
+	"sync/atomic"
+)
+
+const (
+	// MaxShift is the largest pitch shift, in semitones up or down.
+	MaxShift = 24
+
+	// The automatic shift looks at the median pitch of the last medianHops voiced hops (6 s). It
+	// settles after openingHops of them (150 ms), and afterwards moves only when the median has
+	// asked for more than driftSemitones of change for driftHops voiced hops (1 s).
+	medianHops     = 600
+	openingHops    = 15
+	driftSemitones = 2
+	driftHops      = 100
+
+	// slewPerHop is how many semitones the shift slides in a voiced hop; where nobody hears a
+	// pitch, it may jump.
+	slewPerHop = 0.5
+)
+
+// Shift is a pitch shift in semitones, fractions allowed. With Auto, the speaker's median pitch is
+// moved to the voice's by whole semitones, and Semitones comes on top.
+type Shift struct {
+	Auto      bool    `json:"auto"`
+	Semitones float64 `json:"semitones"`
+}
+
+// Validate quotes the range.
+func (s Shift) Validate() error {
+	if !(math.Abs(s.Semitones) <= MaxShift) {
+		return fmt.Errorf("'pitch_shift_semitones' is %g, allowed: -%d to %d", s.Semitones, MaxShift, MaxShift)
+	}
+	return nil
+}
+
+// pitchShift moves f0, hop by hop. set and now may be called from any goroutine, the rest by the
+// owner.
+type pitchShift struct {
+	wanted  atomic.Pointer[Shift]
+	current atomic.Uint64 // bits of a float64
+
+	target  float64 // the voice's median, in semitones above 1 Hz
+	speaker runningMedian
+	follow  float64 // what auto has settled on, whole semitones
+	drift   int     // voiced hops for which follow has been wrong
+	applied float64
+	voiced  bool // the last hop was: a change must slide
+}
+
+func newPitchShift(s Shift, medianHz float64) *pitchShift {
+	p := &pitchShift{target: semitones(medianHz)}
+	p.wanted.Store(&s)
+	p.apply(s.Semitones)
+	return p
+}
+
+// semitones is the distance from 1 Hz.
+func semitones(hz float64) float64 { return 12 * math.Log2(hz) }
+
+func (p *pitchShift) set(s Shift) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	p.wanted.Store(&s)
+	return nil
+}
+
+func (p *pitchShift) now() float64 { return math.Float64frombits(p.current.Load()) }
+
+func (p *pitchShift) apply(semitones float64) {
+	p.applied = semitones
+	p.current.Store(math.Float64bits(semitones))
+}
+
+// setTarget names the pitch to move the speaker to: another voice, another shift at once.
+func (p *pitchShift) setTarget(medianHz float64) {
+	if t := semitones(medianHz); t != p.target {
+		p.target = t
+		p.settle()
+	}
+}
+
+// reset lets the next change jump; the speaker's median stays.
+func (p *pitchShift) reset() { p.voiced = false }
+
+// step takes one hop's f0 in Hz and returns it shifted; what is no pitch comes back as 0.
+func (p *pitchShift) step(f0 float32) float32 {
+	hz := float64(f0)
+	voiced := hz > 0 && !math.IsInf(hz, 0)
+	if voiced {
+		p.learn(semitones(hz))
+	}
+	want := p.wanted.Load()
+	goal := want.Semitones
+	if want.Auto {
+		goal += p.follow
+	}
+	goal = max(-MaxShift, min(MaxShift, goal))
+	if p.voiced && voiced {
+		goal = max(p.applied-slewPerHop, min(p.applied+slewPerHop, goal))
+	}
+	p.apply(goal)
+	if p.voiced = voiced; !voiced {
+		return 0
+	}
+	return float32(hz * math.Exp2(goal/12))
+}
+
+// learn follows the speaker's median and decides when the automatic shift moves.
+func (p *pitchShift) learn(semitones float64) {
+	p.speaker.add(semitones)
+	if p.speaker.count <= openingHops {
+		p.settle()
+		return
+	}
+	if math.Abs(p.target-p.speaker.median()-p.follow) <= driftSemitones {
+		p.drift = 0
+		return
+	}
+	if p.drift++; p.drift > driftHops {
+		p.settle()
+	}
+}
+
+// settle takes the whole number of semitones that brings the speaker's median nearest the voice's.
+func (p *pitchShift) settle() {
+	p.drift = 0
+	if p.speaker.count > 0 {
+		p.follow = math.Round(p.target - p.speaker.median())
+	}
+}
+
+const (
+	medianLow  = 60 // semitones above 1 Hz: 32 Hz
+	medianBins = 256
+	binsPerST  = 4
+)
+
+// runningMedian is the median of the last medianHops values, to a quarter of a semitone: a ring of
+// bins and their histogram, so that a value costs the same whatever came before.
+type runningMedian struct {
+	ring  [medianHops]uint8
+	next  int
+	count int // values in the ring
+	bins  [medianBins]int
+}
+
+func (m *runningMedian) add(semitones float64) {
+	bin := uint8(max(0, min(medianBins-1, (semitones-medianLow)*binsPerST)))
+	if m.count == medianHops {
+		m.bins[m.ring[m.next]]--
+	} else {
+		m.count++
+	}
+	m.ring[m.next] = bin
+	m.bins[bin]++
+	m.next = (m.next + 1) % medianHops
+}
+
+// median is the middle of the bin that holds the middle value; 0 when there is none.
+func (m *runningMedian) median() float64 {
+	seen := 0
+	for bin, n := range m.bins {
+		if seen += n; 2*seen >= m.count && seen > 0 {
+			return medianLow + (float64(bin)+0.5)/binsPerST
+		}
+	}
+	return 0
+}
