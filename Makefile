@@ -1,0 +1,101 @@
+# autovoiced: every word that CI or a developer needs. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN     := bin/autovoiced
+SAMPLE  := testdata/audio/sample.flac
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LINTER  := bin/golangci-lint-2.15.0
+PKGS    ?= ./...
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## list these words
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: deps build selfcheck ## install what is missing, build, check with a bundled sample, serve on http://127.0.0.1:8484
+	@exec $(BIN)
+
+.PHONY: build
+build: deps ## build bin/autovoiced
+	@go build -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./daemon/autovoiced
+
+.PHONY: install
+install: deps ## install autovoiced into Go's bin folder
+	go install -ldflags '-X main.version=$(VERSION)' ./daemon/autovoiced
+
+.PHONY: deps
+deps: ## install the packages and the ONNX Runtime that are missing
+	@.ci/deps
+
+# Converts the bundled sample once for each build: the line it prints is kept with the binary's and
+# the sample's hash, so that the second start need not wait for it.
+.PHONY: selfcheck
+selfcheck: build
+	@mkdir -p .cache
+	@sum="$$(sha256sum $(BIN) $(SAMPLE))"; \
+	if [ "$$(head -n 2 .cache/selfcheck 2>/dev/null || true)" != "$$sum" ]; then \
+	  line="$$($(BIN) convert $(SAMPLE) -o .cache/selfcheck.wav --quiet)"; \
+	  printf '%s\n%s\n' "$$sum" "$$line" >.cache/selfcheck; \
+	fi; \
+	echo "self-check: $$(tail -n +3 .cache/selfcheck)"
+
+.PHONY: test
+test: deps-test vet race e2e ## everything CI runs, race detector included
+
+.PHONY: deps-test
+deps-test:
+	@.ci/deps test
+
+.PHONY: vet
+vet:
+	go vet $(PKGS)
+	go vet -tags e2e ./daemon/... ./stream/...
+
+.PHONY: race
+race:
+	go test -race -timeout 20m $(PKGS)
+
+.PHONY: e2e
+e2e: build deps-test ## the built binary against real sockets, signals and JACK's dummy sound card
+	go test -tags e2e -count 1 -timeout 15m -run 'E2E' -v ./daemon/... ./stream/... 2>&1 | grep -Ev '^(=== (RUN|PAUSE|CONT)|testing: warning: no tests to run|PASS$$)'
+
+.PHONY: bench
+bench: build ## the figures of the README, as a table, as JSON and as Go benchmarks
+	$(BIN) bench
+	$(BIN) bench --json
+	go test -run '^$$' -bench . -benchmem -benchtime 200ms $(PKGS)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's/^\(.*\)\/[^/]*:func /\1 /' | sort -u | \
+	while read -r pkg target; do \
+	  echo "$$pkg $$target"; \
+	  go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+	done
+
+# No file may name a folder of the machine it was written on.
+.PHONY: lint
+lint: $(LINTER) ## golangci-lint, shell syntax, formatting
+	$(LINTER) run ./...
+	$(LINTER) run --build-tags e2e ./daemon/... ./stream/...
+	bash -n .ci/run .ci/deps
+	@! git grep -nE '(^|[^A-Za-z0-9_.~-])/(work|home|root)/' -- . || { echo 'lint: a file names a folder of one machine' >&2; exit 1; }
+
+.PHONY: fmt
+fmt: $(LINTER) ## gofumpt and sorted imports
+	$(LINTER) fmt ./...
+
+$(LINTER):
+	@mkdir -p bin
+	GOBIN="$(CURDIR)/bin/.lint" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	@mv bin/.lint/golangci-lint $@ && rmdir bin/.lint
+
+.PHONY: clean
+clean: ## remove what was built here; the cache folder with ONNX Runtime stays
+	rm -rf bin .cache validation_results
