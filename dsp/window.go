@@ -19,31 +19,3 @@ func SqrtHann(w []float32) []float32 {
 	}
 	return w
 }
-
-// kaiser is the Kaiser window at x in [−1, 1], 1 in the middle and 0 outside, with shape beta.
-func kaiser(x, beta float64) float64 {
-	if x <= -1 || x >= 1 {
-		return 0
-	}
-	return besselI0(beta*math.Sqrt(1-x*x)) / besselI0(beta)
-}
-
-// besselI0 is the modified Bessel function of the first kind and order zero: its power series
-// Σ ((x/2)^k / k!)², summed until a term no longer counts.
-func besselI0(x float64) float64 {
-	sum, term := 1.0, 1.0
-	for k := 1.0; term > sum*1e-17; k++ {
-		f := x / (2 * k)
-		term *= f * f
-		sum += term
-	}
-	return sum
-}
-
-// sinc is sin(πx)/(πx).
-func sinc(x float64) float64 {
-	if x == 0 {
-		return 1
-	}
-	return math.Sin(math.Pi*x) / (math.Pi * x)
-}
