@@ -19,7 +19,8 @@ const (
 // Samples' contents, length and Rate, and must not keep a reference to the chunk or its slices
 // after it returns. It is called from one goroutine, with chunks in order, and allocates nothing
 // once warm. Reset is called before a discontinuous chunk: the stage forgets the past signal.
-// A returned error ends the session that the stage belongs to.
+// A returned error ends the session that the stage belongs to; so does a panic. Name, Latency and
+// Mode may be called from any goroutine at any time; Latency stays the same while a pipeline runs.
 type Stage interface {
 	Name() string
 	Process(c *Chunk) error
@@ -31,8 +32,12 @@ type Stage interface {
 }
 
 // Source fills chunks with captured audio at its rate. Read blocks until a whole chunk is there;
-// it sets Samples (len Hop at Rate), Frames, Captured and Discontinuous. It returns io.EOF after
-// the last chunk and ctx.Err() when the context ends. One goroutine reads.
+// it sets Samples (any number from 1; the pipeline cuts its own hops), Rate, Frames (the input
+// frames that Samples stand for), Captured and Discontinuous, and keeps no reference to them. A
+// Source that does not know when its audio was captured leaves Captured as it finds it: the moment
+// of the call. It returns io.EOF after the last chunk, again at every later call, and ctx.Err()
+// promptly when the context ends. One goroutine reads. Close may come from another goroutine and
+// more than once: what is captured can still be read, then Read returns io.EOF.
 type Source interface {
 	Rate() int
 	Read(ctx context.Context, c *Chunk) error
@@ -40,8 +45,9 @@ type Source interface {
 }
 
 // Sink takes converted chunks. Write may block (files, bounded queues) or never block (live
-// edges, which drop the oldest and count it); it must not keep the chunk. One goroutine writes.
-// Drain returns when what was written has been played or flushed.
+// edges, which drop and count it); it must not keep or change the chunk or its slices. It returns
+// ctx.Err() promptly when the context ends while it blocks. One goroutine writes.
+// Drain returns when what was written has been played or flushed. Close may be called twice.
 type Sink interface {
 	Rate() int
 	Write(ctx context.Context, c *Chunk) error
@@ -59,4 +65,33 @@ type Converter interface {
 	Latency() time.Duration
 	Convert(dst, src, f0 []float32) error
 	Reset()
+}
+
+// Accountant is a Source or Sink that books its frames in a Ledger itself, because it knows better
+// than the pipeline when they come in or go out. A Source books frames in and what it loses; a
+// Sink books out or drops exactly Chunk.Frames for each chunk it is given.
+type Accountant interface {
+	Ledger() *Ledger
+}
+
+// EdgeReporter is a Source or Sink with a queue and faults of its own to report. Edge may be
+// called from any goroutine and delays nobody.
+type EdgeReporter interface {
+	Edge() EdgeSnapshot
+}
+
+// EdgeSnapshot is the state of a live edge. Fields that do not apply are 0.
+type EdgeSnapshot struct {
+	Rate       int     `json:"rate"`
+	Queued     int     `json:"queued_frames"` // held now, at Rate
+	Target     int     `json:"target_frames"` // level that playout aims at
+	Capacity   int     `json:"capacity_frames"`
+	Lost       uint64  `json:"lost_frames"` // overwritten before they were read
+	Gaps       uint64  `json:"gaps"`        // overruns and other breaks in the captured signal
+	Underruns  uint64  `json:"underruns"`   // times that playout ran dry
+	Silence    uint64  `json:"silence_frames"`
+	CatchUps   uint64  `json:"catch_ups"`
+	CaughtUp   uint64  `json:"caught_up_frames"`
+	DriftPPM   float64 `json:"drift_ppm"`
+	BadSamples uint64  `json:"bad_samples"`
 }
