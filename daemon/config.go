@@ -1,0 +1,223 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/infer"
+)
+
+// Config is everything that can be set, in the sections of config.yaml, where each key is explained
+// by what it trades off. A key's allowed values stand in its tags: min and max (inclusive) or oneof.
+type Config struct {
+	HTTP       HTTPConfig       `yaml:"http"`
+	Audio      AudioConfig      `yaml:"audio"`
+	Stream     StreamConfig     `yaml:"stream"`
+	Separation SeparationConfig `yaml:"separation"`
+	Pitch      PitchConfig      `yaml:"pitch"`
+	Voice      VoiceConfig      `yaml:"voice"`
+	Mixing     MixingConfig     `yaml:"mixing"`
+	Infer      InferConfig      `yaml:"infer"`
+	Status     StatusConfig     `yaml:"status"`
+	Log        LogConfig        `yaml:"log"`
+}
+
+// HTTPConfig is the server for clients: where it listens, who may come, and how much they may ask.
+type HTTPConfig struct {
+	Listen         string        `yaml:"listen"`
+	Token          string        `yaml:"token"`
+	Origins        []string      `yaml:"origins"`
+	MaxSessions    int           `yaml:"max_sessions" min:"1" max:"256"`
+	MaxFrameBytes  int           `yaml:"max_frame_bytes" min:"1024" max:"16777216"`
+	StartTimeout   time.Duration `yaml:"start_timeout" min:"100ms" max:"1m"`
+	IdleTimeout    time.Duration `yaml:"idle_timeout" min:"1s" max:"1h"`
+	StallTimeout   time.Duration `yaml:"stall_timeout" min:"100ms" max:"1m"`
+	RealTimeFactor float64       `yaml:"real_time_factor" min:"1" max:"1000"`
+}
+
+// AudioConfig is the sound card. Devices are named by a part of their name or by their index.
+type AudioConfig struct {
+	Enabled string `yaml:"enabled" oneof:"auto true false"`
+	Input   string `yaml:"input"`
+	Output  string `yaml:"output"`
+	HostAPI string `yaml:"host_api"`
+	Rate    int    `yaml:"rate" min:"8000" max:"48000"`
+	Period  int    `yaml:"period" min:"16" max:"4096"` // frames at Rate
+}
+
+// StreamConfig is how chunks move.
+type StreamConfig struct {
+	Chunk         time.Duration `yaml:"chunk" oneof:"10ms 20ms 30ms 40ms"`
+	Queue         int           `yaml:"queue" min:"1" max:"64"` // chunks
+	CaptureRing   time.Duration `yaml:"capture_ring" min:"20ms" max:"2s"`
+	PlayoutTarget time.Duration `yaml:"playout_target" min:"1ms" max:"500ms"`
+	CatchUp       bool          `yaml:"catch_up"`
+	Drift         bool          `yaml:"drift"`
+}
+
+// SeparationConfig is the first stage: what is taken away from the captured signal.
+type SeparationConfig struct {
+	Mode        string        `yaml:"mode" oneof:"gate bypass"`
+	HighPassHz  float64       `yaml:"high_pass_hz" min:"0" max:"500"`
+	GateOpenDB  float64       `yaml:"gate_open_db" min:"-90" max:"0"`
+	GateCloseDB float64       `yaml:"gate_close_db" min:"-90" max:"0"`
+	GateHold    time.Duration `yaml:"gate_hold" min:"0s" max:"2s"`
+}
+
+// PitchConfig is where the pitch tracker looks.
+type PitchConfig struct {
+	MinHz float64 `yaml:"min_hz" min:"50" max:"200"`
+	MaxHz float64 `yaml:"max_hz" min:"300" max:"1100"`
+}
+
+// VoiceConfig is the voice that is spoken with when nobody asks for another.
+type VoiceConfig struct {
+	// Name is from `autovoiced voices`; empty is the first of them.
+	Name   string          `yaml:"name"`
+	Pitch  wire.PitchShift `yaml:"pitch"`
+	Preset string          `yaml:"preset" oneof:"live"`
+}
+
+// MixingConfig is the last stage.
+type MixingConfig struct {
+	GainDB  float64 `yaml:"gain_db" min:"-48" max:"24"`
+	DryWet  float64 `yaml:"dry_wet" min:"0" max:"1"`
+	Monitor bool    `yaml:"monitor"`
+	Limiter bool    `yaml:"limiter"`
+	Ceiling float64 `yaml:"ceiling_db" min:"-24" max:"0"`
+}
+
+// InferConfig is where the models are and what they run on.
+type InferConfig struct {
+	infer.Policy `yaml:",inline"`
+	// Models is a folder of further voice packs; empty is none but the bundled ones.
+	Models string `yaml:"models"`
+}
+
+// StatusConfig is what is measured and how often it is told.
+type StatusConfig struct {
+	Hz        float64 `yaml:"hz" min:"1" max:"50"`
+	Profiling bool    `yaml:"profiling"`
+}
+
+// LogConfig is the log on standard error.
+type LogConfig struct {
+	Level  string `yaml:"level" oneof:"debug info warn error"`
+	Format string `yaml:"format" oneof:"auto console json"`
+}
+
+// Default is what runs with no file at all. config.yaml says the same, by test.
+func Default() Config {
+	return Config{
+		HTTP: HTTPConfig{
+			Listen:         "127.0.0.1:8484",
+			MaxSessions:    8,
+			MaxFrameBytes:  256 << 10,
+			StartTimeout:   10 * time.Second,
+			IdleTimeout:    time.Minute,
+			StallTimeout:   5 * time.Second,
+			RealTimeFactor: 100,
+		},
+		Audio: AudioConfig{Enabled: "auto", Rate: 48000, Period: 128},
+		Stream: StreamConfig{
+			Chunk:         10 * time.Millisecond,
+			Queue:         4,
+			CaptureRing:   200 * time.Millisecond,
+			PlayoutTarget: 8 * time.Millisecond,
+			CatchUp:       true,
+			Drift:         true,
+		},
+		Separation: SeparationConfig{
+			Mode:        "gate",
+			HighPassHz:  70,
+			GateOpenDB:  -50,
+			GateCloseDB: -56,
+			GateHold:    200 * time.Millisecond,
+		},
+		Pitch:  PitchConfig{MinHz: 55, MaxHz: 1000},
+		Voice:  VoiceConfig{Pitch: wire.PitchShift{Auto: true}, Preset: "live"},
+		Mixing: MixingConfig{DryWet: 1, Limiter: true, Ceiling: -1},
+		Infer:  InferConfig{Policy: infer.DefaultPolicy()},
+		Status: StatusConfig{Hz: 10, Profiling: true},
+		Log:    LogConfig{Level: "info", Format: "auto"},
+	}
+}
+
+// Validate says which keys are wrong, each with what it may be, and which go ill together.
+func (c *Config) Validate() error {
+	var errs []error
+	for _, s := range settings(c) {
+		if err := s.check(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if err := c.Infer.Policy.Validate(); err != nil {
+		errs = append(errs, inSection("infer", err))
+	}
+	if c.Separation.GateCloseDB > c.Separation.GateOpenDB {
+		errs = append(errs, keyErrorf("separation.gate_close_db", "%v, allowed: at most gate_open_db (%v), or the gate flutters",
+			c.Separation.GateCloseDB, c.Separation.GateOpenDB))
+	}
+	return errors.Join(append(errs, c.HTTP.validate())...)
+}
+
+// validate keeps the daemon from being open to a network without anybody having said so.
+func (h *HTTPConfig) validate() error {
+	host, _, err := net.SplitHostPort(h.Listen)
+	if err != nil {
+		return keyErrorf("http.listen", "%q, allowed: ADDRESS:PORT, as in 127.0.0.1:8484", h.Listen)
+	}
+	for _, o := range h.Origins {
+		if !strings.HasPrefix(o, "http://") && !strings.HasPrefix(o, "https://") {
+			return keyErrorf("http.origins", "%q, allowed: scheme and host, as in https://studio.example", o)
+		}
+	}
+	if isLoopback(host) {
+		return nil
+	}
+	if h.Token == "" {
+		return keyErrorf("http.token", `"", allowed: at least 16 characters when http.listen is %s, which others can reach; `+
+			"listen on 127.0.0.1 to need none", h.Listen)
+	}
+	if len(h.Token) < 16 {
+		return keyErrorf("http.token", "%d characters long, allowed: at least 16 when http.listen is %s", len(h.Token), h.Listen)
+	}
+	if len(h.Origins) == 0 {
+		return keyErrorf("http.origins", "[], allowed: the list of pages that may connect when http.listen is %s, "+
+			"as in [https://studio.example]", h.Listen)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// keyError is a fault in one key: path as in config.yaml, then what it is and what it may be.
+type keyError struct {
+	path, text string
+}
+
+func (e *keyError) Error() string { return fmt.Sprintf("'%s' is %s", e.path, e.text) }
+
+func keyErrorf(path, format string, args ...any) error {
+	return &keyError{path, fmt.Sprintf(format, args...)}
+}
+
+// inSection puts a room's own message, "'key' is ...", under the section's name.
+func inSection(section string, err error) error {
+	key, text, ok := strings.Cut(strings.TrimPrefix(err.Error(), "'"), "' is ")
+	if !ok {
+		return fmt.Errorf("'%s': %w", section, err)
+	}
+	return &keyError{section + "." + key, text}
+}
