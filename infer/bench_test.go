@@ -1,0 +1,154 @@
+package infer
+
+import (
+	"testing"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// BenchmarkVoice is one hop of the tiny voice, mel and noise included: the frame that the network
+// of a real one is put in. x-real-time is the fraction of a core's time that a live session takes.
+func BenchmarkVoice(b *testing.B) {
+	c := open(b, load(b, tinyVoice), "tiny-low", SessionOptions{Shift: Shift{Auto: true}})
+	samples, f0 := speech(100)
+	out := make([]float32, 240)
+	b.ReportAllocs()
+	h := 0
+	for b.Loop() {
+		if err := c.Convert(out, samples[h*160:(h+1)*160], f0[h:h+1]); err != nil {
+			b.Fatal(err)
+		}
+		h = (h + 1) % 100
+	}
+	reportRTF(b)
+}
+
+// BenchmarkBundled is one hop of each bundled voice pack.
+func BenchmarkBundled(b *testing.B) {
+	r, err := NewRegistry(DefaultConfig())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close() //nolint:errcheck // not what is measured
+	samples, f0 := speech(100)
+	seen := map[string]bool{}
+	for _, v := range r.Voices() {
+		if v.Kind != KindVoice || seen[v.Pack] {
+			continue
+		}
+		seen[v.Pack] = true
+		b.Run(v.Pack, func(b *testing.B) {
+			needRuntime(b)
+			c, err := r.NewSession(v.Name, SessionOptions{Shift: Shift{Auto: true}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close() //nolint:errcheck // not what is measured
+			out := make([]float32, v.OutRate/hopsPerSecond)
+			b.ReportAllocs()
+			h := 0
+			for b.Loop() {
+				if err := c.Convert(out, samples[h*160:(h+1)*160], f0[h:h+1]); err != nil {
+					b.Fatal(err)
+				}
+				h = (h + 1) % 100
+			}
+			reportRTF(b)
+		})
+	}
+}
+
+// BenchmarkPassthrough is what ONNX Runtime costs a hop when the graph does nothing.
+func BenchmarkPassthrough(b *testing.B) {
+	c := open(b, load(b, passthrough), "passthrough", SessionOptions{})
+	in, out := make([]float32, 480), make([]float32, 480)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := c.Convert(out, in, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	reportRTF(b)
+}
+
+func reportRTF(b *testing.B) {
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)*hopsPerSecond, "x-real-time")
+}
+
+// BenchmarkRun weighs the three ways that the binding offers to run a graph, on the tiny voice:
+// I/O binding on a shared network (what sessions use), tensors bound to a network each, and tensors
+// given at each run.
+func BenchmarkRun(b *testing.B) {
+	needRuntime(b)
+	model := read(b, tinyVoice)
+	c, err := ReadContract(tinyVoice)
+	if err != nil {
+		b.Fatal(err)
+	}
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer options.Destroy() //nolint:errcheck // always nil
+	check(b, options.SetIntraOpNumThreads(1))
+	values := func(tensors []tensor) (values []ort.Value) {
+		for _, t := range tensors {
+			v, err := ort.NewEmptyTensor[float32](ort.NewShape(t.shape...))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { check(b, v.Destroy()) })
+			values = append(values, v)
+		}
+		return values
+	}
+	in, out := values(c.inputs()), values(c.outputs())
+
+	b.Run("binding", func(b *testing.B) {
+		net, err := openNet(&c, model, DefaultPolicy(), "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer net.Destroy() //nolint:errcheck // always nil
+		bound, err := newBinding(&c, net)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer bound.close() //nolint:errcheck // not what is measured
+		b.ReportAllocs()
+		for b.Loop() {
+			check(b, bound.run())
+		}
+	})
+	b.Run("advanced", func(b *testing.B) {
+		s, err := ort.NewAdvancedSessionWithONNXData(model, tensorNames(c.inputs()), tensorNames(c.outputs()), in, out, options)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer s.Destroy() //nolint:errcheck // always nil
+		b.ReportAllocs()
+		for b.Loop() {
+			check(b, s.Run())
+		}
+	})
+	b.Run("dynamic", func(b *testing.B) {
+		net, err := openNet(&c, model, DefaultPolicy(), "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer net.Destroy() //nolint:errcheck // always nil
+		b.ReportAllocs()
+		for b.Loop() {
+			check(b, net.Run(in, out))
+		}
+	})
+}
+
+// BenchmarkPitchShift is the automatic shift on one voiced hop.
+func BenchmarkPitchShift(b *testing.B) {
+	p := newPitchShift(Shift{Auto: true}, 220)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.step(110)
+	}
+}
