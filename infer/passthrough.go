@@ -29,6 +29,7 @@ func (p *Passthrough) Convert(dst, src, _ []float32) error {
 			clear(p.audioIn)
 		}
 		if err := p.step(dst[from:to]); err != nil {
+			clear(dst[from:])
 			return err
 		}
 	}

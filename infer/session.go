@@ -3,7 +3,6 @@ package infer
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +20,8 @@ type Converter interface {
 	// Latency is how far the output lags behind the input beyond the hop: the pack's look-ahead.
 	Latency() time.Duration
 	// Convert turns the hops in src into as many hops in dst. f0 holds Hz for each hop, 0 where
-	// unvoiced. It allocates nothing. What comes out is always finite: where the model fails, a hop
-	// of silence, and Faults counts it.
+	// unvoiced. It allocates nothing. What comes out is always finite: where the model gives NaN or
+	// infinity, a hop of silence, counted by Faults. After an error, the rest of dst is silence.
 	Convert(dst, src, f0 []float32) error
 	// Reset forgets the past signal.
 	Reset()
@@ -93,7 +92,6 @@ func (s *session) hops(dst, src []float32) (int, error) {
 // step runs the network on what its inputs hold and copies the hop it gives.
 func (s *session) step(dst []float32) error {
 	if err := s.bound.run(); err != nil {
-		clear(dst)
 		return s.wrap(err)
 	}
 	if !finite(s.bound.audio) {
@@ -131,8 +129,9 @@ type binding struct {
 	audio  []float32
 	state  [2][]float32
 
+	// ONNX Runtime keeps the addresses of the slices in these: they live as long as the bindings. We
+	// do not pin them: Go does not move its heap, and a leaked pin would end the process.
 	tensors []*ort.Tensor[float32]
-	pins    runtime.Pinner // ONNX Runtime keeps the address of every slice
 }
 
 func newBinding(c *Contract, net *ort.DynamicAdvancedSession) (*binding, error) {
@@ -203,7 +202,6 @@ func (b *binding) tensor(t tensor) (*ort.Tensor[float32], error) {
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
 	}
-	b.pins.Pin(&bound.GetData()[0])
 	b.tensors = append(b.tensors, bound)
 	return bound, nil
 }
@@ -240,7 +238,6 @@ func (b *binding) close() error {
 		errs = append(errs, t.Destroy())
 	}
 	b.tensors = nil
-	b.pins.Unpin()
 	return errors.Join(errs...)
 }
 

@@ -71,6 +71,39 @@ func TestSessionsAreIndependent(t *testing.T) {
 	}
 }
 
+// What may be called from any goroutine is, while another converts.
+func TestSettingsFromOtherGoroutines(t *testing.T) {
+	v, ok := open(t, load(t, tinyVoice), "tiny-low", SessionOptions{}).(*Voice)
+	if !ok {
+		t.Fatal("not a voice")
+	}
+	samples, f0 := speech(tinyHops)
+	done := make(chan struct{})
+	var other sync.WaitGroup
+	other.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			check(t, v.SetShift(Shift{Auto: i%2 == 0, Semitones: float64(i % 24)}))
+			check(t, v.SetVoice([]string{"tiny-low", "tiny-high"}[i%2]))
+			if s := v.Shift(); math.Abs(s) > MaxShift {
+				t.Errorf("shift %g", s)
+			}
+			if v.VoiceName() == "" || v.Faults() != (Faults{}) {
+				t.Error("no name, or faults")
+			}
+		}
+	})
+	if !finite(convert(t, v, samples, f0, 1)) {
+		t.Error("NaN came out")
+	}
+	close(done)
+	other.Wait()
+}
+
 // Sessions of one engine run at the same time on their own goroutines.
 func TestSessionsRunConcurrently(t *testing.T) {
 	e := load(t, tinyVoice)
@@ -141,6 +174,23 @@ func TestOutputThatIsNoNumber(t *testing.T) {
 			t.Errorf("hop %d: energy %g, expected silence: %v", h, energy(hop), silent)
 		}
 	}
+}
+
+// A run that fails is an error with the names in it, and silence; the session can go on.
+func TestARunThatFails(t *testing.T) {
+	c := open(t, load(t, broken("fails-above-900")), "tiny-low", SessionOptions{F0Delay: 20 * time.Millisecond})
+	samples, f0 := speech(3)
+	out := []float32{7}
+	out = append(out, make([]float32, 3*240-1)...)
+	f0[1] = 950
+	out[700] = 7
+	err := c.Convert(out, samples, f0)
+	wantError(t, err, "fails-above-900.onnx", "tiny-low", "out of data bounds")
+	if out[0] == 7 || energy(out[240:]) != 0 {
+		t.Error("what was not converted is not silence")
+	}
+	f0[1] = 0
+	check(t, c.Convert(out, samples, f0))
 }
 
 func TestInputThatIsNoNumber(t *testing.T) {

@@ -118,6 +118,7 @@ func (v *Voice) Convert(dst, src, f0 []float32) error {
 	for i := range n {
 		v.listen(src[i*in:(i+1)*in], f0[i])
 		if err := v.step(dst[i*out : (i+1)*out]); err != nil {
+			clear(dst[i*out:])
 			return err
 		}
 	}

@@ -14,7 +14,8 @@ The broken twins, each wrong in one way that loading must name:
     dynamic-shape   mel has a named dimension    state-mismatch  metadata says one state value more
     no-metadata     no metadata at all           bad-metadata    metadata that is not JSON
     future-format   format 99                    wrong-rate      a hop of 10 ms in, of 20 ms out
-and nan-above-900, which is well-formed and gives NaN, state included, while f0 is over 900 Hz.
+and two that are well-formed: nan-above-900 gives NaN, state included, while f0 is over 900 Hz, and
+fails-above-900 fails to run then.
 """
 
 import copy
@@ -76,7 +77,7 @@ class Graph:
         return output
 
 
-def tiny_voice(noise=True, nan_above=None):
+def tiny_voice(noise=True, nan_above=None, fails_above=None):
     g = Graph()
     for i, name in enumerate(["phase", "gain", "voicing", "mean"]):
         g.op("Slice", ["state", g.const(f"{name}_from", [i], np.int64), g.const(f"{name}_to", [i + 1], np.int64),
@@ -134,6 +135,10 @@ def tiny_voice(noise=True, nan_above=None):
         g.op("Sub", [g.op("Sqrt", ["room"], "root"), "root"], "poison")  # 0, or NaN above the limit
         out = g.op("Add", [out, "poison"], "poisoned_audio")
         state = g.op("Add", [state, "poison"], "poisoned_state")
+    if fails_above is not None:
+        g.op("Cast", ["f0"], "index", to=TensorProto.INT64)
+        g.op("Gather", [g.const("zeros", np.zeros(fails_above)), "index"], "zero", axis=0)  # out of bounds above
+        out = g.op("Add", [out, "zero"], "guarded_audio")
     g.op("Identity", [out], "audio")
     g.op("Identity", [state], "state_out")
 
@@ -197,6 +202,7 @@ def broken():
     write("future-format", tiny_voice(), {**CONTRACT, "format": 99})
     write("wrong-rate", tiny_voice(), {**copy.deepcopy(CONTRACT), "sample_rate_out": 12000})
     write("nan-above-900", tiny_voice(nan_above=900))
+    write("fails-above-900", tiny_voice(fails_above=900))
 
 
 if __name__ == "__main__":
