@@ -1,0 +1,82 @@
+package stream
+
+import (
+	"sync/atomic"
+
+	"github.com/autovoiced/autovoiced/dsp"
+)
+
+const (
+	catchUpPatience = 5     // chunks over target in a row, before anything is done
+	catchUpSilence  = 0.003 // peak, -50 dBFS: what is dropped without a joint
+)
+
+// catchUp takes time out of the signal when playout lags by more than a chunk over its target:
+// silence is dropped, anything else is shortened by whole periods where it has them. It goes on
+// until the target is reached. To have two chunks to cut from it holds one back meanwhile, which
+// a ring that is too full can spare.
+type catchUp struct {
+	chunk   int // frames that make "one chunk" of lag
+	over    int // chunks in a row that found too much
+	active  bool
+	least   int
+	most    int
+	shorten *dsp.Shortener
+	held    []float32
+
+	times, frames atomic.Uint64
+}
+
+func newCatchUp(rate, chunk int) *catchUp {
+	k := &catchUp{
+		chunk: chunk, least: max(1, rate/400), most: max(1, rate/100),
+		shorten: dsp.NewShortener(max(1, rate/200)),
+	}
+	k.held = make([]float32, 0, k.shorten.Need(k.most)+2*chunk)
+	return k
+}
+
+// step takes x and how many frames playout will hold above target once x is written, and returns
+// what to write (valid until the next step) and how many frames it took out.
+func (k *catchUp) step(x []float32, excess int) (out []float32, dropped int) {
+	if !k.active {
+		if excess <= k.chunk {
+			k.over = 0
+			return x, 0
+		}
+		if k.over++; k.over < catchUpPatience {
+			return x, 0
+		}
+		k.active, k.over = true, 0
+		bump(&k.times, 1)
+	}
+	defer func() { bump(&k.frames, uint64(dropped)) }()
+
+	if excess < k.least {
+		k.active = false
+		return k.flush(x), 0
+	}
+	if _, _, peak := inspect(x); peak < catchUpSilence {
+		dropped = min(len(x), excess)
+		return k.flush(x[dropped:]), dropped
+	}
+	k.held = append(k.held, x...)
+	if len(k.held) < k.shorten.Need(k.most) {
+		return nil, 0
+	}
+	n := k.shorten.Shorten(k.held, k.held, k.least, min(k.most, excess))
+	dropped = len(k.held) - n
+	out, k.held = k.held[:n], k.held[:0]
+	return out, dropped
+}
+
+// flush is what was held back followed by x.
+func (k *catchUp) flush(x []float32) []float32 {
+	if len(k.held) == 0 {
+		return x
+	}
+	k.held = append(k.held, x...)
+	out := k.held
+	k.held = k.held[:0]
+	return out
+}

@@ -1,0 +1,61 @@
+package stream
+
+import "sync/atomic"
+
+// Playout is the reading side of a playout ring: what a device callback plays. It gives silence
+// until the ring has reached its target level; when the ring runs dry it counts an underrun and
+// waits for the target again before it resumes, so one late chunk makes one gap and not many.
+type Playout struct {
+	ring   *Ring
+	target atomic.Int64
+
+	playing   atomic.Bool
+	draining  atomic.Bool
+	underruns atomic.Uint64
+	silence   atomic.Uint64
+}
+
+// NewPlayout plays ring once it holds target frames.
+func NewPlayout(ring *Ring, target int) *Playout {
+	p := &Playout{ring: ring}
+	p.SetTarget(target)
+	return p
+}
+
+// SetTarget changes the level from which playing resumes after the next underrun.
+func (p *Playout) SetTarget(frames int) { p.target.Store(int64(max(1, min(frames, p.ring.Cap())))) }
+
+// Target is that level in frames.
+func (p *Playout) Target() int { return int(p.target.Load()) }
+
+// Playing reports whether frames come out; false while it buffers.
+func (p *Playout) Playing() bool { return p.playing.Load() }
+
+// Play fills dst with the next frames, then silence, and says how many frames are real. It never
+// waits or allocates; one callback at a time calls it.
+func (p *Playout) Play(dst []float32) int {
+	n := 0
+	draining := p.draining.Load()
+	switch {
+	case p.playing.Load():
+	case p.ring.Len() >= p.Target(), draining:
+		p.playing.Store(true)
+	default:
+		p.quiet(dst)
+		return 0
+	}
+	n, _, _, _ = p.ring.Read(dst)
+	if n < len(dst) && !draining {
+		p.playing.Store(false)
+		p.underruns.Add(1)
+	}
+	p.quiet(dst[n:])
+	return n
+}
+
+func (p *Playout) quiet(dst []float32) {
+	clear(dst)
+	if p.ring.head.Load() > 0 { // silence before the first sound is no loss
+		p.silence.Add(uint64(len(dst)))
+	}
+}
