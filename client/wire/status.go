@@ -65,7 +65,8 @@ type Session struct {
 // Pipeline is what a session's pipeline measured.
 type Pipeline struct {
 	Stages []Stage `json:"stages"`
-	Total  Stage   `json:"total"` // capture to delivery: the sum of all compute and waits
+	// Total's Compute is the time from capture to delivery: the sum of all compute and waits.
+	Total Stage `json:"total"`
 	// LoadPercent is compute over the duration of the audio, of late; RTF the same as a ratio,
 	// since the start.
 	LoadPercent float64 `json:"load_percent"`
@@ -74,6 +75,21 @@ type Pipeline struct {
 	Levels      Levels  `json:"levels"`
 	// AlgorithmicLatencyMS is the delay of the signal itself, free of compute and waits.
 	AlgorithmicLatencyMS float64 `json:"algorithmic_latency_ms"`
+	// Waits are the parts of the total that belong to no stage.
+	Waits *Waits `json:"waits,omitempty"`
+	// Overloads counts chunks that took longer to compute than they last.
+	Overloads       uint64 `json:"overloads"`
+	Discontinuities uint64 `json:"discontinuities"`
+	BadSamples      uint64 `json:"bad_samples"` // not finite, replaced by 0
+}
+
+// Waits complete the identity: for each chunk, Total = Capture + every stage's Wait and Compute + Sink +
+// Delivery.
+type Waits struct {
+	Capture  Times `json:"capture_us"`  // from the first sample's capture until the chunk was complete
+	Sink     Times `json:"sink_us"`     // in the queue after the last stage
+	Delivery Times `json:"delivery_us"` // resampling to the output's rate and handing over
+	Compute  Times `json:"compute_us"`  // of all stages together
 }
 
 // Stage is one stage's figures: its compute, and the wait in the queue before it.
@@ -91,6 +107,17 @@ type Times struct {
 	Count uint64  `json:"count"`
 	Last  float64 `json:"last"`
 	Mean  float64 `json:"mean"`
+	P50   float64 `json:"p50"`
+	P95   float64 `json:"p95"`
+	P99   float64 `json:"p99"`
+	Max   float64 `json:"max"`
+	// Recent is the same for the last 10 s.
+	Recent *Recent `json:"recent,omitempty"`
+}
+
+// Recent is a distribution over the last 10 s, in µs.
+type Recent struct {
+	Count uint64  `json:"count"`
 	P50   float64 `json:"p50"`
 	P95   float64 `json:"p95"`
 	P99   float64 `json:"p99"`
@@ -140,13 +167,15 @@ type Totals struct {
 // Voice is one entry of GET /v1/voices.
 type Voice struct {
 	Name        string  `json:"name"`
+	Pack        string  `json:"pack"`
+	Kind        string  `json:"kind"` // voice or passthrough
+	Sex         string  `json:"sex,omitempty"`
+	MedianHz    float64 `json:"median_hz,omitempty"`
 	Description string  `json:"description,omitempty"`
-	Gender      string  `json:"gender,omitempty"`
-	Languages   string  `json:"languages,omitempty"`
-	License     string  `json:"license,omitempty"`
-	InRate      int     `json:"in_rate"`
-	OutRate     int     `json:"out_rate"`
-	ChunkMS     float64 `json:"chunk_ms"`
-	LatencyMS   float64 `json:"algorithmic_latency_ms"`
+	Licence     string  `json:"licence"`
+	InRate      int     `json:"sample_rate_in"` // of the model; a stream may have any rate
+	OutRate     int     `json:"sample_rate_out"`
+	LookaheadMS float64 `json:"lookahead_ms"`
+	Reference   bool    `json:"reference"` // there is a recording of the speaker
 	Default     bool    `json:"default"`
 }
