@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// contractKey is the metadata_props key that holds the contract, ContractFormat its version.
-	contractKey    = "autovoiced"
+	// contractKey is the metadata_props key that holds the contract.
+	contractKey = "autovoiced"
+	// ContractFormat is the version of the contract that this build reads.
 	ContractFormat = 1
 
 	// KindVoice takes mel, f0, noise, speaker and state and gives audio and state_out;

@@ -89,6 +89,13 @@ func TestAModelThatONNXRuntimeRefuses(t *testing.T) {
 	wantError(t, err, "nonsense.onnx", "onnx runtime", "Hardmux")
 }
 
+// A model that cannot even be silent is refused at load.
+func TestAModelThatGivesNaNForSilence(t *testing.T) {
+	needRuntime(t)
+	_, err := Load(broken("nan-always"), DefaultPolicy())
+	wantError(t, err, "nan-always.onnx", "warm-up", `output "audio"`, "expected numbers", "found NaN")
+}
+
 // What we read from the file is what ONNX Runtime sees in it.
 func TestSignatureIsWhatONNXRuntimeSees(t *testing.T) {
 	needRuntime(t)

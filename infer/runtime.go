@@ -20,10 +20,11 @@ const (
 	// does not have it, newer ones keep it.
 	minRuntimeMinor = 24
 
-	// EnvLibrary names the environment variable with the path of the library, and EnvLog the one
-	// with ONNX Runtime's log level on stderr: verbose, info, warning, error or fatal.
+	// EnvLibrary is the environment variable with the path of the library.
 	EnvLibrary = "AUTOVOICE_ORT_LIB"
-	EnvLog     = "AUTOVOICE_ORT_LOG"
+	// EnvLog is the environment variable with ONNX Runtime's log level on stderr: verbose, info,
+	// warning, error or fatal, which is the default.
+	EnvLog = "AUTOVOICE_ORT_LOG"
 )
 
 // environment is the process's one ONNX Runtime. It lives as long as the process: the library

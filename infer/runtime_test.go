@@ -32,7 +32,7 @@ func TestLibraryNotFound(t *testing.T) {
 		t.Skip("this machine has an onnx runtime on the loader's path")
 	}
 	cache := t.TempDir()
-	child := exec.Command(os.Args[0], "-test.run=^TestLibraryNotFound$") //nolint:gosec // ourselves
+	child := exec.Command(os.Args[0], "-test.run=^TestLibraryNotFound$")
 	child.Env = append(os.Environ(), "TEST_LIBRARY_NOT_FOUND="+cache, "XDG_CACHE_HOME="+cache, EnvLibrary+"=")
 	if out, err := child.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
@@ -116,4 +116,24 @@ func TestStartTwice(t *testing.T) {
 	needRuntime(t)
 	check(t, Start())
 	check(t, checkVersion(Library(), Version()))
+}
+
+// ONNX Runtime says nothing on stderr, neither when it starts nor when it refuses a model: all it
+// has to say is in the error. In a process of its own, whose stderr is ours to read.
+func TestStderrIsQuiet(t *testing.T) {
+	needRuntime(t)
+	if os.Getenv("TEST_STDERR_IS_QUIET") != "" {
+		model := strings.ReplaceAll(string(read(t, tinyVoice)), "Softmax", "Hardmux")
+		_, err := LoadBytes("nonsense.onnx", []byte(model), DefaultPolicy())
+		wantError(t, err, "Hardmux")
+		load(t, passthrough)
+		return
+	}
+	child := exec.Command(os.Args[0], "-test.run=^TestStderrIsQuiet$")
+	var stderr strings.Builder
+	child.Stderr = &stderr
+	child.Env = append(os.Environ(), "TEST_STDERR_IS_QUIET=1", EnvLog+"=")
+	if out, err := child.Output(); err != nil || stderr.Len() > 0 {
+		t.Errorf("%v: %s; stderr: %q", err, out, stderr.String())
+	}
 }

@@ -14,8 +14,8 @@ The broken twins, each wrong in one way that loading must name:
     dynamic-shape   mel has a named dimension    state-mismatch  metadata says one state value more
     no-metadata     no metadata at all           bad-metadata    metadata that is not JSON
     future-format   format 99                    wrong-rate      a hop of 10 ms in, of 20 ms out
-and two that are well-formed: nan-above-900 gives NaN, state included, while f0 is over 900 Hz, and
-fails-above-900 fails to run then.
+and three that are well-formed: nan-above-900 gives NaN, state included, while f0 is over 900 Hz,
+fails-above-900 fails to run then, and nan-always gives NaN for silence as well.
 """
 
 import copy
@@ -202,6 +202,7 @@ def broken():
     write("future-format", tiny_voice(), {**CONTRACT, "format": 99})
     write("wrong-rate", tiny_voice(), {**copy.deepcopy(CONTRACT), "sample_rate_out": 12000})
     write("nan-above-900", tiny_voice(nan_above=900))
+    write("nan-always", tiny_voice(nan_above=-1))
     write("fails-above-900", tiny_voice(fails_above=900))
 
 
