@@ -10,12 +10,16 @@
 //
 // Streaming plans give the same output however their input is cut; tests hold them to that bit by bit.
 //
-// The FFT under all this is gonum's, planned. Measured against mjibson/go-dsp's, which starts goroutines
-// and allocates at each call (AMD EPYC, 2 cores, Go 1.26; real forward transform):
+// The FFT is gonum's, planned, in double precision. go-dsp's starts goroutines, one a core, and
+// allocates at each call, so it stays out of the live path. Real forward transforms, least of 40 short
+// runs (2 cores of an AMD EPYC, Go 1.26; go-dsp uses both):
 //
-//	samples   FFT here              go-dsp
+//	samples   FFT here          go-dsp
+//	512       17 µs, 0 allocs    31 µs,  30 kB, 28 allocs
+//	960       33 µs, 0 allocs   347 µs, 401 kB, 98 allocs
+//	1024      35 µs, 0 allocs    56 µs,  59 kB, 30 allocs
 //
 // Reproduce with:
 //
-//	go test ./dsp -run '^$' -bench BenchmarkFFT -benchmem
+//	go test ./dsp -run '^$' -bench BenchmarkFFT -benchmem -benchtime 2ms -count 40
 package dsp
