@@ -1,0 +1,78 @@
+package dsp
+
+import (
+	"fmt"
+	"time"
+)
+
+// pitchDelay is what the tracker waits for: half of its window.
+const pitchDelay = 20 * time.Millisecond
+
+// PitchConfig says what the tracker listens for.
+type PitchConfig struct {
+	// Rate of the input in samples per second.
+	Rate int
+	// Fmin and Fmax bound the pitch in Hz. A lower Fmin costs time and octave errors in high
+	// voices; 55 Hz is the floor that the 40 ms window can still see.
+	Fmin, Fmax float64
+}
+
+// DefaultPitchConfig covers speech and singing, from a low male voice to a soprano.
+func DefaultPitchConfig(rate int) PitchConfig { return PitchConfig{Rate: rate, Fmin: 55, Fmax: 1000} }
+
+// Validate names the first key that is out of range.
+func (c PitchConfig) Validate() error {
+	switch {
+	case c.Rate < 8000 || c.Rate > 192000:
+		return fmt.Errorf("'rate' is %d, must be 8000 to 192000 Hz", c.Rate)
+	case !(c.Fmin >= 50 && c.Fmin <= 500):
+		return fmt.Errorf("'fmin' is %g, must be 50 to 500 Hz", c.Fmin)
+	case !(c.Fmax >= 2*c.Fmin && c.Fmax <= 1200):
+		return fmt.Errorf("'fmax' is %g, must be 2 * fmin (%g) to 1200 Hz", c.Fmax, 2*c.Fmin)
+	}
+	return nil
+}
+
+// Pitch follows the pitch of one voice, hop by hop. Each estimate describes the signal Delay
+// before the end of the hop just given. It allocates nothing; one goroutine uses it.
+//
+// The signal is brought down to about 8 kHz, so the cost hardly grows with the rate. Every hop, the
+// peaks of the normalised autocorrelation of a window centred on the described moment (McLeod and
+// Wyvill, "A smarter way to find pitch", 2005) become candidates, and a causal dynamic programme
+// chooses among them and silence.
+type Pitch struct {
+	cfg     PitchConfig
+	dec     *decimator
+	frame   *pitchFrame
+	tracker pitchTracker
+}
+
+// NewPitch makes a tracker; it panics when the config is not valid.
+func NewPitch(cfg PitchConfig) *Pitch {
+	if err := cfg.Validate(); err != nil {
+		panic("dsp: pitch: " + err.Error())
+	}
+	dec := newDecimator(cfg.Rate)
+	p := &Pitch{cfg: cfg, dec: dec, frame: newPitchFrame(dec.rate(), dec.reach(pitchDelay), cfg.Fmin, cfg.Fmax)}
+	p.Reset()
+	return p
+}
+
+// Delay is how long before the end of the last hop the moment lies that an estimate describes.
+func (p *Pitch) Delay() time.Duration { return pitchDelay }
+
+// Reset forgets the past signal.
+func (p *Pitch) Reset() {
+	p.dec.reset()
+	p.tracker.reset()
+}
+
+// Process takes the next hop, 10 ms or about that, and returns the pitch in Hz, 0 when unvoiced,
+// and the voicing: how periodic the signal is, from 0 (noise) to 1 (a perfect repetition).
+// Samples that are not finite count as 0.
+func (p *Pitch) Process(hop []float32) (hz, voicing float32) {
+	p.dec.push(hop)
+	window := p.dec.window(pitchDelay)
+	cands, level := p.frame.analyse(window)
+	return p.tracker.step(cands, level)
+}

@@ -1,0 +1,178 @@
+package dsp
+
+import "math"
+
+const (
+	pitchCandidates = 10     // at most, a frame
+	pitchHarmonics  = 20     // looked at, at most
+	pitchTop        = 2200.0 // Hz, where the low-pass has taken the rest
+	pitchWeakest    = 0.25   // periodicity below which a peak is no candidate
+)
+
+// pitchCandidate is one possible period of a frame.
+type pitchCandidate struct {
+	octave   float64 // log2 of the pitch in Hz
+	strength float64 // normalised autocorrelation at the peak: 1 is a perfect repetition
+	harmony  float64 // how well the spectrum's peaks fit
+}
+
+// pitchFrame finds the candidates of one window of the decimated signal.
+type pitchFrame struct {
+	rate      float64
+	lo, hi    int     // lags to look at
+	min, max  float64 // log2 Hz
+	fft       *complexFFT
+	re, im    []float32
+	hann      []float32
+	nsdf      []float32
+	magnitude []float32 // compressed magnitudes, one a bin
+	whole     float64   // their norm, inverted
+	cands     []pitchCandidate
+}
+
+func newPitchFrame(rate float64, reach int, fmin, fmax float64) *pitchFrame {
+	n := 2*reach + 1
+	f := &pitchFrame{
+		rate: rate, lo: int(rate/fmax) - 1, hi: int(math.Ceil(rate/fmin)) + 1,
+		min: math.Log2(fmin) - 0.02, max: math.Log2(fmax) + 0.02,
+		cands: make([]pitchCandidate, 0, pitchCandidates),
+	}
+	size := 64
+	for size < n+f.hi+1 {
+		size *= 2
+	}
+	f.fft = newComplexFFT(size)
+	f.re, f.im = make([]float32, size), make([]float32, size)
+	f.nsdf = make([]float32, f.hi+1)
+	f.magnitude = make([]float32, size/2+1)
+	f.hann = make([]float32, n)
+	for i := range f.hann {
+		f.hann[i] = float32(0.5 - 0.5*math.Cos(2*math.Pi*(float64(i)+0.5)/float64(n)))
+	}
+	return f
+}
+
+// analyse returns the candidates of a window, strongest first, and its level in dB. The slice is
+// valid until the next call. The level is the mean of the last three quarters, in dB: speech starts
+// at once and dies away slowly, so the first quarter says less about the middle.
+func (f *pitchFrame) analyse(window []float32) ([]pitchCandidate, float64) {
+	n := len(f.hann)
+	var mean float32
+	for _, x := range window {
+		mean += x
+	}
+	mean /= float32(n)
+	var energy, level float64
+	for q := range 4 {
+		var quarter float64
+		from, to := q*n/4, (q+1)*n/4
+		for i, v := range window[from:to] {
+			v -= mean
+			f.re[from+i], f.im[from+i] = v, v*f.hann[from+i]
+			quarter += float64(v) * float64(v)
+		}
+		energy += quarter
+		if q > 0 {
+			level += 10 * math.Log10(quarter/float64(to-from)+1e-12) / 3
+		}
+	}
+	clear(f.re[n:])
+	clear(f.im[n:])
+	f.cands = f.cands[:0]
+	if energy > 1e-12*float64(n) {
+		f.correlate(n, energy)
+		f.peaks()
+	}
+	return f.cands, level
+}
+
+// correlate fills nsdf with the normalised square difference function n(τ) = 2r(τ)/m(τ) and magnitude
+// with the spectrum. The pairs that make up each lag lie evenly about the middle of the window, so
+// every lag speaks of the same moment. One complex transform serves the plain window as its real
+// part and the Hann window as its imaginary part.
+func (f *pitchFrame) correlate(n int, energy float64) {
+	m := 2 * energy
+	for lag := 1; lag <= f.hi; lag++ {
+		a, b := float64(f.re[lag-1]), float64(f.re[n-lag])
+		m -= a*a + b*b
+		f.nsdf[lag] = float32(m)
+	}
+	f.fft.transform(f.re, f.im)
+	size := len(f.re)
+	top := int(pitchTop / f.rate * float64(size))
+	var norm float64
+	for k := 0; k <= size/2; k++ {
+		j := (size - k) & (size - 1)
+		a, b, c, d := f.re[k], f.im[k], f.re[j], f.im[j]
+		xr, xi, hr, hi := (a+c)/2, (b-d)/2, (b+d)/2, (c-a)/2
+		f.magnitude[k] = float32(math.Sqrt(math.Sqrt(float64(hr*hr + hi*hi))))
+		if k < top {
+			norm += float64(f.magnitude[k]) * float64(f.magnitude[k])
+		}
+		p := xr*xr + xi*xi
+		f.re[k], f.re[j], f.im[k], f.im[j] = p, p, 0, 0
+	}
+	f.fft.transform(f.re, f.im)
+	// A harmonic of a Hann window of n samples is about 1.5*size/n bins wide.
+	f.whole = math.Sqrt(1.5*float64(size)/float64(n)) / math.Sqrt(norm+1e-30)
+	floor := float32(energy * 1e-4) // a lag whose pairs are all but silent says nothing
+	scale := 2 / float32(size)
+	f.nsdf[0] = 1
+	for lag := 1; lag <= f.hi; lag++ {
+		f.nsdf[lag] = scale * f.re[lag] / max(f.nsdf[lag], floor)
+	}
+}
+
+// harmony says how well the spectrum fits a pitch in Hz: about 1 when all is on its harmonics, and all its
+// harmonics are there; below 0 when most lies half-way between them. It sees what correlation does not: that
+// half the pitch, which repeats as well, has no odd harmonics, and that a strong formant has weak neighbours.
+// It is a short form of the kernel of Camacho's SWIPE ("A sawtooth waveform inspired pitch estimator", 2007).
+func (f *pitchFrame) harmony(hz float64) float64 {
+	step := hz * float64(len(f.re)) / f.rate
+	var fit, weight float64
+	last := f.at(0.5 * step)
+	for h := 1.0; h <= pitchHarmonics && (h+0.5)*hz < pitchTop; h++ {
+		next := f.at((h + 0.5) * step)
+		fit += (f.at(h*step) - (last+next)/2) / math.Sqrt(h)
+		weight += 1 / h
+		last = next
+	}
+	return fit / math.Sqrt(weight) * f.whole
+}
+
+func (f *pitchFrame) at(bin float64) float64 {
+	i := int(bin)
+	frac := float32(bin - float64(i))
+	return float64(f.magnitude[i] + frac*(f.magnitude[i+1]-f.magnitude[i]))
+}
+
+// peaks collects the maxima of nsdf, each placed between samples by a parabola.
+func (f *pitchFrame) peaks() {
+	for lag := max(f.lo, 1); lag < f.hi; lag++ {
+		a, b, c := float64(f.nsdf[lag-1]), float64(f.nsdf[lag]), float64(f.nsdf[lag+1])
+		if b < pitchWeakest || b < a || b <= c {
+			continue
+		}
+		bend := a - 2*b + c
+		at := 0.5 * (a - c) / bend
+		octave := math.Log2(f.rate / (float64(lag) + at))
+		if octave < f.min || octave > f.max {
+			continue
+		}
+		f.keep(pitchCandidate{octave: octave, strength: min(1, b-0.25*(a-c)*at), harmony: f.harmony(math.Exp2(octave))})
+	}
+}
+
+// keep inserts a candidate in order of strength and lets the weakest fall off the end.
+func (f *pitchFrame) keep(c pitchCandidate) {
+	if len(f.cands) < cap(f.cands) {
+		f.cands = append(f.cands, c)
+	} else if f.cands[len(f.cands)-1].strength >= c.strength {
+		return
+	}
+	i := len(f.cands) - 1
+	for ; i > 0 && f.cands[i-1].strength < c.strength; i-- {
+		f.cands[i] = f.cands[i-1]
+	}
+	f.cands[i] = c
+}
