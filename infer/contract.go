@@ -15,9 +15,9 @@ const (
 	// ContractFormat is the version of the contract that this build reads.
 	ContractFormat = 1
 
-	// KindVoice takes mel, f0, noise, speaker and state and gives audio and state_out;
+	// KindVoice takes mel, f0, noise, speaker and state and gives audio and state_out.
+	KindVoice = "voice"
 	// KindPassthrough takes audio_in and gives audio.
-	KindVoice       = "voice"
 	KindPassthrough = "passthrough"
 
 	// hopsPerSecond: one run stands for 10 ms, the step of f0 throughout the pipeline.
