@@ -36,7 +36,7 @@ func TestCrossfadeGains(t *testing.T) {
 
 func TestCrossfadeIgnoresCutsAndEnds(t *testing.T) {
 	rng := rand.New(rand.NewPCG(17, 18))
-	a, b := noise(rng, 1000), noise(rng, 1000)
+	a, b := testNoise(rng, 1000), testNoise(rng, 1000)
 	fade := NewCrossfade(333)
 	whole := make([]float32, 1000)
 	fade.Process(whole, a, b)
@@ -62,7 +62,7 @@ func TestCrossfadeIgnoresCutsAndEnds(t *testing.T) {
 func TestCrossfadeKeepsPower(t *testing.T) {
 	rng := rand.New(rand.NewPCG(19, 20))
 	y := make([]float32, 48000)
-	NewCrossfade(len(y)).Process(y, noise(rng, len(y)), noise(rng, len(y)))
+	NewCrossfade(len(y)).Process(y, testNoise(rng, len(y)), testNoise(rng, len(y)))
 	for at := 0; at < len(y); at += 4800 {
 		var sum float64
 		for _, v := range y[at : at+4800] {

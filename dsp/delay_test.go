@@ -9,7 +9,7 @@ import (
 func TestDelay(t *testing.T) {
 	rng := rand.New(rand.NewPCG(23, 24))
 	for _, n := range []int{0, 1, 7, 480, 3000} {
-		x := noise(rng, 2000)
+		x := testNoise(rng, 2000)
 		d := NewDelay(n)
 		d.Process(make([]float32, 50), x[:50])
 		d.Reset()

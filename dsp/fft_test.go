@@ -10,7 +10,7 @@ import (
 	godsp "github.com/mjibson/go-dsp/fft"
 )
 
-func noise(rng *rand.Rand, n int) []float32 {
+func testNoise(rng *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
 	for i := range x {
 		x[i] = 2*rng.Float32() - 1
@@ -22,7 +22,7 @@ func noise(rng *rand.Rand, n int) []float32 {
 func TestFFTAgainstDefinition(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{2, 3, 7, 16, 60, 160, 255, 512} {
-		x := noise(rng, n)
+		x := testNoise(rng, n)
 		fft := NewFFT(n)
 		got := make([]complex128, fft.Bins())
 		fft.Forward(got, x)
@@ -42,7 +42,7 @@ func TestFFTAgainstDefinition(t *testing.T) {
 func TestFFTInverseGivesInputBack(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, n := range []int{2, 5, 512, 960, 1024} {
-		x, y := noise(rng, n), make([]float32, n)
+		x, y := testNoise(rng, n), make([]float32, n)
 		fft := NewFFT(n)
 		spec := make([]complex128, fft.Bins())
 		fft.Forward(spec, x)
@@ -88,7 +88,7 @@ func mustPanic(t *testing.T, name string, f func()) {
 
 func BenchmarkFFT(b *testing.B) {
 	for _, n := range []int{512, 960, 1024} {
-		x := noise(rand.New(rand.NewPCG(5, 6)), n)
+		x := testNoise(rand.New(rand.NewPCG(5, 6)), n)
 		wide := make([]float64, n)
 		for i, v := range x {
 			wide[i] = float64(v)

@@ -36,7 +36,7 @@ func resampler(in, out int) *Resampler {
 	return r
 }
 
-func tone(n int, hz, rate float64) []float32 {
+func testTone(n int, hz, rate float64) []float32 {
 	x := make([]float32, n)
 	for i := range x {
 		x[i] = float32(math.Sin(2*math.Pi*hz*float64(i)/rate + 0.3))
@@ -89,7 +89,7 @@ func largestLine(y []float64) float64 {
 	return 2 * peak / sum
 }
 
-func middle(y []float32, n int) []float64 {
+func middleOf(y []float32, n int) []float64 {
 	from := (len(y) - n) / 2
 	mid := make([]float64, n)
 	for i := range mid {
@@ -98,7 +98,7 @@ func middle(y []float32, n int) []float64 {
 	return mid
 }
 
-func db(a float64) float64 { return 20 * math.Log10(max(a, 1e-12)) }
+func inDB(a float64) float64 { return 20 * math.Log10(max(a, 1e-12)) }
 
 // Theory, all pairs: a tone below 0.9 of the lower Nyquist frequency passes within 0.1 dB; whatever
 // else appears beside a tone (images, aliases, rounding) stays 90 dB down, line by line; a tone above
@@ -116,17 +116,17 @@ func TestResamplerTones(t *testing.T) {
 		}
 		for _, part := range pass {
 			hz := part * low
-			y := middle(resampleAll(r, tone(n, hz, float64(in))), size)
-			gain := db(fitTone(y, hz, float64(out)))
+			y := middleOf(resampleAll(r, testTone(n, hz, float64(in))), size)
+			gain := inDB(fitTone(y, hz, float64(out)))
 			if part <= 0.9 && math.Abs(gain) > 0.1 {
 				t.Errorf("%d to %d Hz: %.1f Hz passes with %.3f dB, want 0 ± 0.1", in, out, hz, gain)
 			}
-			if rest := db(largestLine(y)); rest > -90 {
+			if rest := inDB(largestLine(y)); rest > -90 {
 				t.Errorf("%d to %d Hz: beside %.1f Hz a line at %.1f dB, want below -90", in, out, hz, rest)
 			}
 		}
 		for hz := low * 1.003; hz < float64(in)/2; hz *= 1.1 {
-			if got := db(largestLine(middle(resampleAll(r, tone(n, hz, float64(in))), size))); got > -90 {
+			if got := inDB(largestLine(middleOf(resampleAll(r, testTone(n, hz, float64(in))), size))); got > -90 {
 				t.Errorf("%d to %d Hz: %.1f Hz comes through at %.1f dB, want below -90", in, out, hz, got)
 			}
 		}
@@ -139,7 +139,7 @@ func TestResamplerAgainstSlowTwin(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	everyPair(func(in, out int) {
 		stretch := float64(in) / float64(min(in, out))
-		x := noise(rng, 700)
+		x := testNoise(rng, 700)
 		y := resampleAll(resampler(in, out), x)
 		if want := (len(x)*out + in - 1) / in; len(y) != want {
 			t.Fatalf("%d to %d Hz: %d frames, want %d", in, out, len(y), want)
@@ -167,7 +167,7 @@ func TestResamplerAgainstSlowTwin(t *testing.T) {
 func TestResamplerIgnoresCuts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	everyPair(func(in, out int) {
-		x := noise(rng, 2500)
+		x := testNoise(rng, 2500)
 		r := resampler(in, out)
 		for _, ratio := range []float64{1, 1.0007} {
 			r.SetRatio(ratio)
@@ -198,6 +198,36 @@ func TestResamplerIgnoresCuts(t *testing.T) {
 	})
 }
 
+// The same holds while the ratio moves, as long as it moves at the same input frames.
+func TestResamplerIgnoresCutsWhileRatioMoves(t *testing.T) {
+	rng := rand.New(rand.NewPCG(25, 26))
+	for _, pair := range [][2]int{{48000, 48000}, {44100, 16000}, {24000, 44100}} {
+		r := resampler(pair[0], pair[1])
+		x := testNoise(rng, 9600)
+		run := func(most int) (y []float32) {
+			r.Reset()
+			dst := make([]float32, r.MaxOut(480))
+			for at, end := 0, 0; at < len(x); at = end {
+				if at%480 == 0 {
+					r.SetRatioPPM(5000 * math.Sin(float64(at)))
+				}
+				end = min(at+1+rng.IntN(most), at-at%480+480)
+				y = append(y, dst[:r.Process(dst, x[at:end])]...)
+			}
+			return y
+		}
+		whole, cut := run(1<<20), run(100)
+		if len(whole) != len(cut) || len(whole) < 1000 {
+			t.Fatalf("%v: %d frames whole, %d cut", pair, len(whole), len(cut))
+		}
+		for i := range cut {
+			if cut[i] != whole[i] {
+				t.Fatalf("%v: frame %d is %g when cut, %g whole", pair, i, cut[i], whole[i])
+			}
+		}
+	}
+}
+
 // While the ratio swings over its whole range in steps of 10 ms, each output must still be the tone at
 // the time that the steps add up to: any click or jump of phase would show. Tolerance: −90 dB of the
 // tone's peak, after the filter's constant gain at that frequency.
@@ -206,7 +236,7 @@ func TestResamplerSweptRatioIsPure(t *testing.T) {
 		in, out := pair[0], pair[1]
 		r := resampler(in, out)
 		const hz = 1000.0
-		x := tone(in, hz, float64(in))
+		x := testTone(in, hz, float64(in))
 		dst := make([]float32, r.MaxOut(in/100))
 		var got, phases []float64
 		at := 0.0
@@ -234,8 +264,8 @@ func TestResamplerSweptRatioIsPure(t *testing.T) {
 				gain = num / den
 			}
 		}
-		if db(worst) > -90 || math.Abs(db(gain)) > 0.1 {
-			t.Errorf("%d to %d Hz swept: worst error %.1f dB (want below -90), gain %.3f dB", in, out, db(worst), db(gain))
+		if inDB(worst) > -90 || math.Abs(inDB(gain)) > 0.1 {
+			t.Errorf("%d to %d Hz swept: worst error %.1f dB (want below -90), gain %.3f dB", in, out, inDB(worst), inDB(gain))
 		}
 	}
 }
@@ -311,7 +341,7 @@ func BenchmarkResampler(b *testing.B) {
 				if mode != "" {
 					r.SetRatioPPM(37)
 				}
-				src := noise(rand.New(rand.NewPCG(1, 1)), in/100)
+				src := testNoise(rand.New(rand.NewPCG(1, 1)), in/100)
 				dst := make([]float32, r.MaxOut(len(src)))
 				b.ReportAllocs()
 				for b.Loop() {

@@ -10,7 +10,7 @@ import (
 // happened. Tolerance 2e-6.
 func TestShortenTone(t *testing.T) {
 	const period = 96
-	x := tone(2400, 24000/period, 24000)
+	x := testTone(2400, 24000/period, 24000)
 	y := make([]float32, len(x))
 	n := NewShortener(240).Shorten(y, x, 200, 340)
 	if dropped := len(x) - n; dropped != 3*period {
@@ -28,7 +28,7 @@ func TestShortenAgainstSlowTwin(t *testing.T) {
 	for range 20 {
 		fade, least := 1+rng.IntN(200), 1+rng.IntN(100)
 		most := least + rng.IntN(300)
-		x := noise(rng, most+fade+rng.IntN(300))
+		x := testNoise(rng, most+fade+rng.IntN(300))
 		for i := 137; i < len(x); i++ {
 			x[i] = 0.3*x[i] + 0.7*x[i-137]
 		}
@@ -66,7 +66,7 @@ func TestShortenSilence(t *testing.T) {
 	if n := s.Shorten(dst, make([]float32, 1000), 100, 700); n != 300 {
 		t.Errorf("silence: %d samples left, want 300", n)
 	}
-	if n := s.Shorten(dst, noise(rand.New(rand.NewPCG(1, 1)), 1000), 500, 500); n != 500 {
+	if n := s.Shorten(dst, testNoise(rand.New(rand.NewPCG(1, 1)), 1000), 500, 500); n != 500 {
 		t.Errorf("fixed length: %d samples left, want 500", n)
 	}
 	mustPanic(t, "too short", func() { s.Shorten(dst, make([]float32, 799), 100, 700) })
@@ -76,7 +76,7 @@ func TestShortenSilence(t *testing.T) {
 
 func BenchmarkShorten(b *testing.B) {
 	s := NewShortener(240)
-	x, y := noise(rand.New(rand.NewPCG(1, 1)), 960), make([]float32, 960)
+	x, y := testNoise(rand.New(rand.NewPCG(1, 1)), 960), make([]float32, 960)
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Shorten(y, x, 120, 360)

@@ -15,7 +15,7 @@ func TestSTFTReconstructs(t *testing.T) {
 	for _, shape := range frameShapes {
 		size, hop := shape[0], shape[1]
 		s, i := NewSTFT(size, hop), NewISTFT(size, hop)
-		x := noise(rng, hop*60)
+		x := testNoise(rng, hop*60)
 		y := make([]float32, len(x))
 		spec := make([]complex128, s.Bins())
 		for at := 0; at < len(x); at += hop {
@@ -36,7 +36,7 @@ func TestSTFTReconstructs(t *testing.T) {
 
 // A frame is the transform of the last size samples under the window, by definition. Tolerance 1e-5.
 func TestSTFTAgainstDefinition(t *testing.T) {
-	x := noise(rand.New(rand.NewPCG(13, 14)), 200)
+	x := testNoise(rand.New(rand.NewPCG(13, 14)), 200)
 	s := NewSTFT(64, 20)
 	spec := make([]complex128, s.Bins())
 	for f := range 10 {
@@ -62,7 +62,7 @@ func TestSpectralFilterIgnoresCuts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(15, 16))
 	low := func(spec []complex128) { clear(spec[len(spec)/2:]) }
 	for _, shape := range frameShapes {
-		x := noise(rng, 3000)
+		x := testNoise(rng, 3000)
 		f := NewSpectralFilter(shape[0], shape[1], low)
 		whole := make([]float32, len(x))
 		f.Process(whole, x)
@@ -80,7 +80,7 @@ func TestSpectralFilterIgnoresCuts(t *testing.T) {
 		}
 	}
 	f := NewSpectralFilter(512, 128, nil)
-	x, y := noise(rng, 2000), make([]float32, 2000)
+	x, y := testNoise(rng, 2000), make([]float32, 2000)
 	f.Process(y, x)
 	for i := range y[f.Delay():] {
 		near(t, "delayed", float64(y[i+f.Delay()]), float64(x[i]), 5e-7)
@@ -108,7 +108,7 @@ func TestHannAddsUp(t *testing.T) {
 
 func BenchmarkSpectralFilter(b *testing.B) {
 	f := NewSpectralFilter(512, 128, nil)
-	x := noise(rand.New(rand.NewPCG(1, 1)), 480)
+	x := testNoise(rand.New(rand.NewPCG(1, 1)), 480)
 	b.ReportAllocs()
 	for b.Loop() {
 		f.Process(x, x)
