@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 BIN     := bin/autovoiced
 SAMPLE  := testdata/audio/sample.flac
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION_IN := github.com/autovoiced/autovoiced/daemon.Version
 LINTER  := bin/golangci-lint-2.15.0
 PKGS    ?= ./...
 FUZZTIME ?= 10s
@@ -23,11 +24,11 @@ run: deps build selfcheck ## install what is missing, build, check with a bundle
 
 .PHONY: build
 build: deps ## build bin/autovoiced
-	@go build -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./daemon/autovoiced
+	@go build -ldflags '-X $(VERSION_IN)=$(VERSION)' -o $(BIN) ./daemon/autovoiced
 
 .PHONY: install
 install: deps ## install autovoiced into Go's bin folder
-	go install -ldflags '-X main.version=$(VERSION)' ./daemon/autovoiced
+	go install -ldflags '-X $(VERSION_IN)=$(VERSION)' ./daemon/autovoiced
 
 .PHONY: deps
 deps: ## install the packages and the ONNX Runtime that are missing

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/infer"
+	"github.com/autovoiced/autovoiced/stream"
+	"github.com/autovoiced/autovoiced/stream/portaudio"
 )
 
 // Config is everything that can be set, in the sections of config.yaml, where each key is explained
@@ -22,7 +25,7 @@ type Config struct {
 	Pitch      PitchConfig      `yaml:"pitch"`
 	Voice      VoiceConfig      `yaml:"voice"`
 	Mixing     MixingConfig     `yaml:"mixing"`
-	Infer      InferConfig      `yaml:"infer"`
+	Infer      infer.Config     `yaml:"infer"`
 	Status     StatusConfig     `yaml:"status"`
 	Log        LogConfig        `yaml:"log"`
 }
@@ -40,14 +43,11 @@ type HTTPConfig struct {
 	RealTimeFactor float64       `yaml:"real_time_factor" min:"1" max:"1000"`
 }
 
-// AudioConfig is the sound card. Devices are named by a part of their name or by their index.
+// AudioConfig is the sound card.
 type AudioConfig struct {
-	Enabled string `yaml:"enabled" oneof:"auto true false"`
-	Input   string `yaml:"input"`
-	Output  string `yaml:"output"`
-	HostAPI string `yaml:"host_api"`
-	Rate    int    `yaml:"rate" min:"8000" max:"48000"`
-	Period  int    `yaml:"period" min:"16" max:"4096"` // frames at Rate
+	// Enabled is auto (use it when there is one), true (also keep looking for it) or false.
+	Enabled          string `yaml:"enabled" oneof:"auto true false"`
+	portaudio.Config `yaml:",inline"`
 }
 
 // StreamConfig is how chunks move.
@@ -58,6 +58,7 @@ type StreamConfig struct {
 	PlayoutTarget time.Duration `yaml:"playout_target" min:"1ms" max:"500ms"`
 	CatchUp       bool          `yaml:"catch_up"`
 	Drift         bool          `yaml:"drift"`
+	DrainTimeout  time.Duration `yaml:"drain_timeout" min:"100ms" max:"5m"`
 }
 
 // SeparationConfig is the first stage: what is taken away from the captured signal.
@@ -92,17 +93,9 @@ type MixingConfig struct {
 	Ceiling float64 `yaml:"ceiling_db" min:"-24" max:"0"`
 }
 
-// InferConfig is where the models are and what they run on.
-type InferConfig struct {
-	infer.Policy `yaml:",inline"`
-	// Models is a folder of further voice packs; empty is none but the bundled ones.
-	Models string `yaml:"models"`
-}
-
-// StatusConfig is what is measured and how often it is told.
+// StatusConfig is how often the status is told.
 type StatusConfig struct {
-	Hz        float64 `yaml:"hz" min:"1" max:"50"`
-	Profiling bool    `yaml:"profiling"`
+	Hz float64 `yaml:"hz" min:"1" max:"50"`
 }
 
 // LogConfig is the log on standard error.
@@ -123,14 +116,15 @@ func Default() Config {
 			StallTimeout:   5 * time.Second,
 			RealTimeFactor: 100,
 		},
-		Audio: AudioConfig{Enabled: "auto", Rate: 48000, Period: 128},
+		Audio: AudioConfig{Enabled: "auto", Config: portaudio.Default()},
 		Stream: StreamConfig{
 			Chunk:         10 * time.Millisecond,
-			Queue:         4,
+			Queue:         stream.DefaultConfig().Queue,
 			CaptureRing:   200 * time.Millisecond,
 			PlayoutTarget: 8 * time.Millisecond,
 			CatchUp:       true,
 			Drift:         true,
+			DrainTimeout:  5 * time.Second,
 		},
 		Separation: SeparationConfig{
 			Mode:        "gate",
@@ -142,8 +136,8 @@ func Default() Config {
 		Pitch:  PitchConfig{MinHz: 55, MaxHz: 1000},
 		Voice:  VoiceConfig{Pitch: wire.PitchShift{Auto: true}, Preset: "live"},
 		Mixing: MixingConfig{DryWet: 1, Limiter: true, Ceiling: -1},
-		Infer:  InferConfig{Policy: infer.DefaultPolicy()},
-		Status: StatusConfig{Hz: 10, Profiling: true},
+		Infer:  infer.DefaultConfig(),
+		Status: StatusConfig{Hz: 10},
 		Log:    LogConfig{Level: "info", Format: "auto"},
 	}
 }
@@ -158,6 +152,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Infer.Policy.Validate(); err != nil {
 		errs = append(errs, inSection("infer", err))
+	}
+	if err := c.Audio.Config.Validate(); err != nil {
+		errs = append(errs, inSection("audio", err))
 	}
 	if c.Separation.GateCloseDB > c.Separation.GateOpenDB {
 		errs = append(errs, keyErrorf("separation.gate_close_db", "%v, allowed: at most gate_open_db (%v), or the gate flutters",
@@ -213,11 +210,14 @@ func keyErrorf(path, format string, args ...any) error {
 	return &keyError{path, fmt.Sprintf(format, args...)}
 }
 
-// inSection puts a room's own message, "'key' is ...", under the section's name.
+var roomError = regexp.MustCompile(`^'?([a-z0-9_]+)'?(?: is |: )`)
+
+// inSection puts a room's own message, "'key' is ..." or "key: ...", under the section's name.
 func inSection(section string, err error) error {
-	key, text, ok := strings.Cut(strings.TrimPrefix(err.Error(), "'"), "' is ")
-	if !ok {
+	text := err.Error()
+	m := roomError.FindStringSubmatch(text)
+	if m == nil {
 		return fmt.Errorf("'%s': %w", section, err)
 	}
-	return &keyError{section + "." + key, text}
+	return &keyError{section + "." + m[1], text[len(m[0]):]}
 }

@@ -180,8 +180,12 @@ func (s setting) allowed() string {
 		return fmt.Sprintf("auto, or %d to %d semitones", -wire.MaxPitchShift, wire.MaxPitchShift)
 	case s.value.Kind() == reflect.Bool:
 		return "true, false"
+	case s.value.Type() == durationType:
+		return "a duration, as in 10ms"
 	case s.value.Kind() == reflect.Int:
 		return "a whole number"
+	case s.value.Kind() == reflect.Float64:
+		return "a number"
 	case s.isList():
 		return "a list, as in [a, b]"
 	default:
