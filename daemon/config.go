@@ -52,13 +52,9 @@ type AudioConfig struct {
 
 // StreamConfig is how chunks move.
 type StreamConfig struct {
-	Chunk         time.Duration `yaml:"chunk" oneof:"10ms 20ms 30ms 40ms"`
-	Queue         int           `yaml:"queue" min:"1" max:"64"` // chunks
-	CaptureRing   time.Duration `yaml:"capture_ring" min:"20ms" max:"2s"`
-	PlayoutTarget time.Duration `yaml:"playout_target" min:"1ms" max:"500ms"`
-	CatchUp       bool          `yaml:"catch_up"`
-	Drift         bool          `yaml:"drift"`
-	DrainTimeout  time.Duration `yaml:"drain_timeout" min:"100ms" max:"5m"`
+	Chunk        time.Duration `yaml:"chunk" oneof:"10ms 20ms 30ms 40ms"`
+	Queue        int           `yaml:"queue" min:"1" max:"64"` // chunks
+	DrainTimeout time.Duration `yaml:"drain_timeout" min:"100ms" max:"5m"`
 }
 
 // SeparationConfig is the first stage: what is taken away from the captured signal.
@@ -118,13 +114,9 @@ func Default() Config {
 		},
 		Audio: AudioConfig{Enabled: "auto", Config: portaudio.Default()},
 		Stream: StreamConfig{
-			Chunk:         10 * time.Millisecond,
-			Queue:         stream.DefaultConfig().Queue,
-			CaptureRing:   200 * time.Millisecond,
-			PlayoutTarget: 8 * time.Millisecond,
-			CatchUp:       true,
-			Drift:         true,
-			DrainTimeout:  5 * time.Second,
+			Chunk:        10 * time.Millisecond,
+			Queue:        stream.DefaultConfig().Queue,
+			DrainTimeout: 5 * time.Second,
 		},
 		Separation: SeparationConfig{
 			Mode:        "gate",
