@@ -3,11 +3,14 @@ package stream
 import "sync/atomic"
 
 // Playout is the reading side of a playout ring: what a device callback plays. It gives silence
-// until the ring has reached its target level; when the ring runs dry it counts an underrun and
+// until the ring is ready to keep its target level; when the ring runs dry it counts an underrun and
 // waits for the target again before it resumes, so one late chunk makes one gap and not many.
 type Playout struct {
 	ring   *Ring
 	target atomic.Int64
+
+	seen  uint64 // Play's own: the ring's head when it last moved while silent,
+	since int    // and the silent frames given since then
 
 	playing   atomic.Bool
 	draining  atomic.Bool
@@ -31,6 +34,19 @@ func (p *Playout) Target() int { return int(p.target.Load()) }
 // Playing reports whether frames come out; false while it buffers.
 func (p *Playout) Playing() bool { return p.playing.Load() }
 
+// ready says whether silence of frames may end. The target is the level just after a chunk has
+// come; so what has come and the time since then must reach it together. Waiting for the level
+// alone would wait for one chunk more, and keep that much delay for good.
+func (p *Playout) ready(frames int) bool {
+	if head := p.ring.head.Load(); head != p.seen {
+		p.seen, p.since = head, 0
+	} else {
+		p.since += frames
+	}
+	held := p.ring.Len()
+	return held > 0 && held+p.since >= p.Target()
+}
+
 // Play fills dst with the next frames, then silence, and says how many frames are real. It never
 // waits or allocates; one callback at a time calls it.
 func (p *Playout) Play(dst []float32) int {
@@ -38,7 +54,7 @@ func (p *Playout) Play(dst []float32) int {
 	draining := p.draining.Load()
 	switch {
 	case p.playing.Load():
-	case p.ring.Len() >= p.Target(), draining:
+	case p.ready(len(dst)), draining:
 		p.playing.Store(true)
 	default:
 		p.quiet(dst)
