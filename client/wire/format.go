@@ -58,8 +58,11 @@ func (f Format) Frames(pcm []byte) (int, *Error) {
 	return len(pcm) / n, nil
 }
 
+// headroom bounds samples of f32le, which may pass full scale: 24 dB over it, nothing is sound any more.
+const headroom = 16
+
 // Decode appends the mono mean of pcm to dst. Samples that are not finite are refused: one of them
-// would stay in a recursive filter for ever. Finite samples beyond full scale are kept.
+// would stay in a recursive filter for ever. Others are bounded by ±16.
 func (f Format) Decode(dst []float32, pcm []byte) ([]float32, *Error) {
 	n, err := f.Frames(pcm)
 	if err != nil {
@@ -84,7 +87,11 @@ func (f Format) Decode(dst []float32, pcm []byte) ([]float32, *Error) {
 
 func (f Format) sample(pcm []byte, i int) float32 {
 	if f.Encoding == F32LE {
-		return math.Float32frombits(binary.LittleEndian.Uint32(pcm[4*i:]))
+		v := math.Float32frombits(binary.LittleEndian.Uint32(pcm[4*i:]))
+		if v-v != 0 {
+			return v // for Decode to find
+		}
+		return max(-headroom, min(headroom, v))
 	}
 	return float32(int16(binary.LittleEndian.Uint16(pcm[2*i:]))) / 32768
 }

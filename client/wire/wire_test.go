@@ -214,6 +214,14 @@ func TestDecodeMixesStereoDown(t *testing.T) {
 	}
 }
 
+func TestDecodeBoundsFloats(t *testing.T) {
+	f := wire.Format{Encoding: wire.F32LE, Rate: 16000, Channels: 1}
+	got, err := f.Decode(nil, f.Encode(nil, []float32{1e30, -1e30, 15.5, -0.25}))
+	if want := []float32{16, -16, 15.5, -0.25}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+}
+
 func TestLedgerBalance(t *testing.T) {
 	l := wire.Ledger{In: 100, Out: 70, Dropped: map[string]uint64{"a": 10, "b": 5}, InFlight: 15}
 	if !l.Balanced() {
