@@ -1,0 +1,137 @@
+// Command autovoiced turns the voice going in into another voice coming out. Main parses flags,
+// listens for signals and maps errors to exit codes; everything else is in the packages below it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/autovoiced/autovoiced/daemon"
+)
+
+type cli struct {
+	Config      string `short:"c" placeholder:"FILE" help:"Settings; ./config.yaml when it is there, else the built-in defaults."`
+	Profile     bool   `help:"Show the status in the terminal: of the running daemon, else of one that is started."`
+	Check       bool   `help:"Check the settings and exit."`
+	ShowVersion bool   `name:"version" help:"Say which version this is."`
+
+	Serve serveCmd `cmd:"" default:"1" help:"Run the daemon (the default)."`
+	//Live    liveCmd    `cmd:"" help:"Microphone, voice, loudspeaker, with level meters and latency."`
+	Stream streamCmd `cmd:"" help:"Send a recording to a running daemon and keep what comes back."`
+	//Convert convertCmd `cmd:"" help:"Convert a recording."`
+	Voices  voicesCmd  `cmd:"" help:"List the voices."`
+	Devices devicesCmd `cmd:"" help:"List the sound devices."`
+	Bench   benchCmd   `cmd:"" help:"Measure this machine."`
+	Version versionCmd `cmd:"" help:"Say which version this is."`
+}
+
+// env is what every command is given.
+type env struct {
+	ctx         context.Context // ends with the first signal
+	flags       *cli
+	out, errOut *os.File
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, out, errOut *os.File) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("autovoiced"),
+		kong.Description(description()),
+		kong.Writers(out, errOut),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		panic(err) // the struct above is wrong
+	}
+	if len(args) > 0 && args[0] == "help" {
+		args = append(args[1:], "--help")
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help has been printed
+		return exited
+	}
+	if err != nil {
+		complain(errOut, fmt.Errorf("%w; `autovoiced help` lists what there is", err))
+		return exitUsage
+	}
+	ctx, stop := signals(errOut)
+	defer stop()
+	err = parsed.Run(&env{ctx: ctx, flags: &c, out: out, errOut: errOut})
+	if err != nil {
+		complain(errOut, err)
+	}
+	return exitCode(err)
+}
+
+func description() string {
+	var b strings.Builder
+	b.WriteString("Turns the voice going in into another voice coming out, live.\n\nExit codes:\n")
+	for _, c := range exitCodes {
+		fmt.Fprintf(&b, "\n  %3d  %s", c.code, c.text)
+	}
+	return b.String()
+}
+
+func complain(w io.Writer, err error) {
+	fmt.Fprintf(w, "autovoiced: %v\n", err)
+}
+
+// signals gives a context that the first SIGINT or SIGTERM ends: whatever runs drains. The second
+// one does not wait.
+func signals(errOut io.Writer) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	heard := make(chan os.Signal, 2)
+	signal.Notify(heard, syscall.SIGINT, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case s := <-heard:
+			fmt.Fprintf(errOut, "autovoiced: %v: draining what is on its way; once more to force\n", s)
+			cancel()
+		case <-done:
+			return
+		}
+		select {
+		case <-heard:
+			fmt.Fprintln(errOut, "autovoiced: forced: what was on its way is lost")
+			os.Exit(exitForced)
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(heard)
+		close(done)
+		cancel()
+	}
+}
+
+// config loads the settings; its errors have their exit code.
+func (e *env) config() (daemon.Config, error) {
+	cfg, err := daemon.Load(e.flags.Config)
+	return cfg, coded(exitConfig, err)
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(e *env) error {
+	_, err := fmt.Fprintln(e.out, "autovoiced", daemon.Version)
+	return err
+}
+
+// interrupted says that a command ended because it was told to.
+func interrupted(err error) bool { return errors.Is(err, context.Canceled) }

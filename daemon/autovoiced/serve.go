@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"syscall"
+
+	"github.com/autovoiced/autovoiced/daemon"
+)
+
+type serveCmd struct{}
+
+// Run is the bare `autovoiced`.
+func (serveCmd) Run(e *env) error {
+	if e.flags.ShowVersion {
+		return versionCmd{}.Run(e)
+	}
+	cfg, err := e.config()
+	switch {
+	case err != nil:
+		return err
+	case e.flags.Check:
+		_, err := fmt.Fprintln(e.out, "the configuration is sound")
+		return err
+	case e.flags.Profile:
+		return profile(e, cfg)
+	default:
+		return runDaemon(e.ctx, cfg, e.errOut, func() {})
+	}
+}
+
+// runDaemon runs a daemon until the context ends and it has drained; ready is called once it serves.
+func runDaemon(ctx context.Context, cfg daemon.Config, logTo io.Writer, ready func()) error {
+	log, err := daemon.NewLog(cfg.Log, logTo)
+	if err != nil {
+		return coded(exitConfig, err)
+	}
+	defer log.Close() //nolint:errcheck // there is nowhere left to say it
+	d, err := daemon.New(cfg, log)
+	if err != nil {
+		return startError(err)
+	}
+	go func() {
+		select {
+		case <-d.Ready():
+			ready()
+		case <-ctx.Done():
+		}
+	}()
+	return startError(d.Run(ctx))
+}
+
+// startError finds the exit code of what kept a daemon from running.
+func startError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EACCES):
+		return coded(exitAddress, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return coded(exitModel, err)
+	default:
+		return err
+	}
+}

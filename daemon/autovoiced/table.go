@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/autovoiced/autovoiced/client/wire"
+)
+
+// statusTable is a status as a person reads it, in lines of at most 80 columns. Times are in ms.
+func statusTable(s *wire.Status) []string {
+	lines := []string{
+		fmt.Sprintf("autovoiced %s  %s  up %s  sessions %d (%d since the start)", s.Version, s.State,
+			clockText(s.UptimeSeconds), s.Totals.SessionsActive, s.Totals.Sessions),
+		"models " + providerText(s.Provider) + "  " + countText("errors", s.Totals.Errors),
+		deviceText(s.Device),
+	}
+	if s.Device.State != "off" {
+		lines = append(lines, xrunText(s.Device))
+	}
+	for i := range s.Sessions {
+		lines = append(lines, "")
+		lines = append(lines, sessionTable(&s.Sessions[i])...)
+	}
+	for i, l := range lines {
+		lines[i] = strings.TrimRight(cut(l, 80), " ")
+	}
+	return lines
+}
+
+func sessionTable(s *wire.Session) []string {
+	head := fmt.Sprintf("%s  %s  voice %s  %s  %g ms chunks", s.ID, s.Kind, s.Voice, formatText(s.Format), s.ChunkMS)
+	lines := append([]string{head}, pipelineTable(&s.Pipeline)...)
+	return lines
+}
+
+// pipelineTable is what a pipeline measured: stages, sums, ledger and levels.
+func pipelineTable(p *wire.Pipeline) []string {
+	lines := []string{fmt.Sprintf("%-14s%-9s%8s%8s%8s%8s%8s%8s%7s%2s", "stage (ms)", "mode", "count", "last", "p50", "p95", "p99", "max", "wait", "q")}
+	for i := range p.Stages {
+		lines = append(lines, stageLine(&p.Stages[i]))
+	}
+	if w := p.Waits; w != nil {
+		lines = append(lines, timesLine("capture", w.Capture), timesLine("sink queue", w.Sink), timesLine("delivery", w.Delivery))
+	}
+	return append(lines,
+		timesLine(p.Total.Name, p.Total.Compute),
+		loadText(p),
+		ledgerText(p.Ledger),
+		"in  "+meter(p.Levels.InRMS, p.Levels.InPeak),
+		"out "+meter(p.Levels.OutRMS, p.Levels.OutPeak),
+	)
+}
+
+func stageLine(s *wire.Stage) string {
+	return columns(s.Name, s.Mode, s.Compute) + fmt.Sprintf("%7s%2d", ms(s.Wait.P50), s.QueueLen)
+}
+
+// timesLine is for what has no queue of its own: the waits at the edges, and the total.
+func timesLine(name string, t wire.Times) string { return columns(name, "", t) }
+
+func columns(name, mode string, t wire.Times) string {
+	return fmt.Sprintf("%-14s%-9s%8d%8s%8s%8s%8s%8s", name, cut(mode, 8), t.Count, ms(t.Last), ms(t.P50), ms(t.P95), ms(t.P99), ms(t.Max))
+}
+
+func loadText(p *wire.Pipeline) string {
+	text := fmt.Sprintf("load %.1f %%  RTF %.3f  algorithmic latency %.1f ms", p.LoadPercent, p.RTF, p.AlgorithmicLatencyMS)
+	for _, c := range []struct {
+		n    uint64
+		what string
+	}{{p.Overloads, "overloads"}, {p.Discontinuities, "gaps"}, {p.BadSamples, "bad samples"}} {
+		if c.n > 0 {
+			text += fmt.Sprintf("  %d %s", c.n, c.what)
+		}
+	}
+	return text
+}
+
+// ms writes µs as ms in seven columns at most, with as many decimals as fit.
+func ms(us float64) string {
+	switch v := us / 1000; {
+	case v < 100:
+		return fmt.Sprintf("%.3f", v)
+	case v < 10000:
+		return fmt.Sprintf("%.1f", v)
+	default:
+		return fmt.Sprintf("%.0f", v)
+	}
+}
+
+func ledgerText(l wire.Ledger) string {
+	sign := "="
+	if !l.Balanced() {
+		sign = "≠"
+	}
+	text := fmt.Sprintf("frames %d in %s %d out + %d dropped + %d in flight", l.In, sign, l.Out, l.DroppedFrames(), l.InFlight)
+	if l.DroppedFrames() > 0 {
+		text += "  " + countText("", l.Dropped)
+	}
+	return text
+}
+
+const meterFloor = -60 // dBFS at the meter's left end
+
+// meter draws RMS as a bar and peak as a mark: 30 columns for 60 dB.
+func meter(rms, peak float64) string {
+	const width = 30
+	at := func(db float64) int {
+		return int(math.Round(width * (1 - max(meterFloor, min(db, 0))/meterFloor)))
+	}
+	bar := []rune(strings.Repeat("█", at(rms)) + strings.Repeat("·", width-at(rms)))
+	if p := at(peak); p > 0 {
+		bar[p-1] = '▌'
+	}
+	return fmt.Sprintf("%s %6.1f dBFS  peak %6.1f", string(bar), rms, peak)
+}
+
+func providerText(p wire.Provider) string {
+	text := fmt.Sprintf("on %s %s", p.Active, p.Precision)
+	if p.Requested != p.Active {
+		text += fmt.Sprintf(" (asked: %s)", p.Requested)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {
+		if n := p.Nodes[name]; n > 0 {
+			text += fmt.Sprintf("  %d nodes on %s", n, name)
+		}
+	}
+	return text
+}
+
+func deviceText(d wire.Device) string {
+	text := "sound card " + d.State
+	if d.Input != "" || d.Output != "" {
+		text += fmt.Sprintf("  in %s  out %s", cut(d.Input, 24), cut(d.Output, 24))
+	}
+	if d.Error != "" {
+		text += "  " + d.Error
+	}
+	return text
+}
+
+func xrunText(d wire.Device) string {
+	x := d.Xruns
+	return fmt.Sprintf("xruns in %d/%d out %d/%d  rebuffers %d  catch-ups %d  reconnects %d  drift %+.0f ppm",
+		x.InputOverflow, x.InputUnderflow, x.OutputOverflow, x.OutputUnderflow, x.Rebuffers, x.Catchups, d.Reconnects, d.DriftPPM)
+}
+
+func formatText(f wire.Format) string {
+	if f.Rate == 0 {
+		return ""
+	}
+	kind := "mono"
+	if f.Channels == 2 {
+		kind = "stereo"
+	}
+	return fmt.Sprintf("%g kHz %s", float64(f.Rate)/1000, kind)
+}
+
+// countText lists counters in the order of their names.
+func countText(title string, counts map[string]uint64) string {
+	if len(counts) == 0 {
+		return ""
+	}
+	parts := make([]string, 0, len(counts)+1)
+	if title != "" {
+		parts = append(parts, title)
+	}
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		if counts[name] > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", name, counts[name]))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func clockText(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	return fmt.Sprintf("%d:%02d:%02d", int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60)
+}
+
+// cut shortens to columns, which here are runes.
+func cut(s string, columns int) string {
+	runes := []rune(s)
+	if len(runes) <= columns {
+		return s
+	}
+	return string(runes[:columns-1]) + "…"
+}

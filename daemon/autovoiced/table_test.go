@@ -1,0 +1,117 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/autovoiced/autovoiced/client/wire"
+)
+
+func busyStatus() *wire.Status {
+	times := wire.Times{Count: 123456, Last: 1104.2, Mean: 1100, P50: 1099, P95: 1500, P99: 2210.9, Max: 15250}
+	stage := func(name, mode string) wire.Stage {
+		return wire.Stage{Name: name, Mode: mode, Compute: times, Wait: wire.Times{P50: 31}, QueueLen: 1}
+	}
+	total := stage("total", "")
+	total.Compute.Max = 1234567
+	return &wire.Status{
+		Version: "v0.1.0", State: "running", UptimeSeconds: 3723,
+		Provider: wire.Provider{Requested: "auto", Active: "cpu", Precision: "fp32", Nodes: map[string]int{"cpu": 143, "cuda": 0}},
+		Device: wire.Device{
+			State: "running", Input: "system (JACK)", Output: "a loudspeaker with a name so long that it cannot fit beside all the rest",
+			Xruns: wire.Xruns{InputOverflow: 1, OutputUnderflow: 2}, DriftPPM: -12.4,
+		},
+		Totals: wire.Totals{Sessions: 3, SessionsActive: 1, Errors: map[string]uint64{"bad_frame": 2}},
+		Sessions: []wire.Session{{
+			ID: "s1", Kind: "device", Voice: "alto", Format: wire.Format{Encoding: "f32le", Rate: 48000, Channels: 1}, ChunkMS: 10,
+			Pipeline: wire.Pipeline{
+				Stages: []wire.Stage{stage("separation", "gate"), stage("f0_extraction", "yin"), stage("conversion", "model"), stage("mixing", "mix+limit")},
+				Total:  total, LoadPercent: 12.345, Overloads: 7,
+				Waits: &wire.Waits{Capture: times, Sink: times, Delivery: times}, RTF: 0.123, AlgorithmicLatencyMS: 25,
+				Ledger: wire.Ledger{In: 1000, Out: 900, Dropped: map[string]uint64{"catch_up": 40}, InFlight: 60},
+				Levels: wire.Levels{InRMS: -23.4, InPeak: -12, OutRMS: -120, OutPeak: -120},
+			},
+		}},
+	}
+}
+
+// What the issue asks to be seen must be there, and fit a terminal of 80 × 24.
+func TestStatusTable(t *testing.T) {
+	lines := statusTable(busyStatus())
+	if len(lines) > 23 {
+		t.Errorf("%d lines, a terminal of 24 lines shows 23 and a cursor", len(lines))
+	}
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n > 80 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+	text := strings.Join(lines, "\n")
+	for _, want := range []string{
+		"autovoiced v0.1.0  running  up 1:02:03  sessions 1 (3 since the start)",
+		"models on cpu fp32 (asked: auto)  143 nodes on cpu  errors bad_frame 2",
+		"sound card running  in system (JACK)  out a loudspeaker with a na…",
+		"xruns in 1/0 out 0/2", "drift -12 ppm",
+		"conversion    model      123456   1.104   1.099   1.500   2.211  15.250  0.031 1",
+		"total                    123456   1.104   1.099   1.500   2.211  1234.6",
+		"load 12.3 %  RTF 0.123  algorithmic latency 25.0 ms  7 overloads",
+		"capture                  123456   1.104", "sink queue ", "delivery ",
+		"frames 1000 in = 900 out + 40 dropped + 60 in flight  catch_up 40",
+		"in  ██████████████████·····▌······  -23.4 dBFS  peak  -12.0",
+		"out ······························ -120.0 dBFS  peak -120.0",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("table lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "cuda") {
+		t.Error("a provider without nodes is shown")
+	}
+}
+
+func TestLedgerThatDoesNotAddUpShows(t *testing.T) {
+	if got := ledgerText(wire.Ledger{In: 10, Out: 9}); !strings.Contains(got, "10 in ≠ 9 out") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestScreenElsewhereThanATerminal(t *testing.T) {
+	var b strings.Builder
+	s := &screen{out: &b}
+	s.show([]string{"one", "two"})
+	s.show([]string{"three"})
+	s.close()
+	if got := b.String(); got != "one\ntwo\n\nthree\n\n" {
+		t.Errorf("got %q: plain lines only", got)
+	}
+	for _, p := range []string{"a\nb", "c\nd\ne\nf\n"} {
+		if _, err := s.Write([]byte(p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(s.takeNotes(), "|"); got != "|bc|d|e|f" {
+		t.Errorf("notes %q: want the last lines, whole", got)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	inner := coded(exitFile, errFor("x.wav"))
+	if got := exitCode(coded(exitModel, inner)); got != exitModel {
+		t.Errorf("outermost code: %d", got)
+	}
+	if exitCode(nil) != exitOK || exitCode(errFor("x")) != exitFailure || coded(exitFile, nil) != nil {
+		t.Error("codes of nil and of an error without one")
+	}
+	seen := map[int]bool{}
+	for _, c := range exitCodes {
+		if seen[c.code] || c.text == "" {
+			t.Errorf("exit code %d twice or without a meaning", c.code)
+		}
+		seen[c.code] = true
+	}
+}
+
+type errFor string
+
+func (e errFor) Error() string { return string(e) }
