@@ -61,7 +61,7 @@ func (f *Biquad) Process(x []float32) {
 	b0, b1, b2, a1, a2, s1, s2 := f.b0, f.b1, f.b2, f.a1, f.a2, f.s1, f.s2
 	for i, v := range x {
 		in := float64(v)
-		if in-in != 0 {
+		if !finite(v) {
 			in = 0
 		}
 		// A tail must not decay into the denormal numbers, where arithmetic crawls.

@@ -80,7 +80,7 @@ func (d *decimator) filter(hop []float32) {
 	keep := len(d.fir) - 1
 	d.in = d.in[:keep]
 	for _, x := range hop {
-		if !(x-x == 0) {
+		if !finite(x) {
 			x = 0
 		}
 		d.in = append(d.in, x)

@@ -149,7 +149,8 @@ func TestPitchOfSyntheticVoices(t *testing.T) {
 				name string
 				x    []float32
 			}{
-				{"clean", x}, {"20 dB noise", addNoise(x, 20, 7)},
+				{"clean", x},
+				{"20 dB noise", addNoise(x, 20, 7)},
 				{"-50 dBFS, offset", scaled(x, -40, 0.01)},
 			} {
 				var s pitchScore
