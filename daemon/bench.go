@@ -169,7 +169,7 @@ func (b *bench) stages(f *Figures) error {
 	}
 	f.StageCPU = map[string]float64{}
 	for k, stage := range s.chain.stages {
-		f.StageCPU[stage.Name()] = microseconds(sums[k]) / benchVoice
+		f.StageCPU[stage.Name()] = micros(sums[k]) / benchVoice
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (b *bench) measure(voice string, chunks int, pace time.Duration, profile st
 		err = cerr
 	}
 	n := float64(chunks)
-	return usage{microseconds(after.cpu-before.cpu) / n, float64(after.allocs-before.allocs) / n}, err
+	return usage{micros(after.cpu-before.cpu) / n, float64(after.allocs-before.allocs) / n}, err
 }
 
 // source makes a signal for a session at the rate that its voice takes, so that no resampler is measured.
@@ -349,4 +349,3 @@ func median(x []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

@@ -21,7 +21,7 @@ func (c *benchCmd) Run(e *env) error {
 	}
 	f, err := daemon.Benchmark(e.ctx, cfg)
 	if err != nil {
-		return startError(err)
+		return coded(exitModel, err)
 	}
 	if c.JSON {
 		return json.NewEncoder(e.out).Encode(f)

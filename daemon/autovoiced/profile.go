@@ -51,7 +51,7 @@ func profileOwn(e *env, cfg daemon.Config, s *screen, server string) error {
 	ended := make(chan error, 1)
 	ready := make(chan struct{})
 	go func() {
-		ended <- runDaemon(run, cfg, logTo, func() { close(ready) })
+		ended <- runDaemon(run, cfg, logTo, func(*daemon.Daemon) { close(ready) })
 	}()
 	select {
 	case err := <-ended:

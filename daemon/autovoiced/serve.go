@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"syscall"
 
 	"github.com/autovoiced/autovoiced/daemon"
@@ -28,40 +27,35 @@ func (serveCmd) Run(e *env) error {
 	case e.flags.Profile:
 		return profile(e, cfg)
 	default:
-		return runDaemon(e.ctx, cfg, e.errOut, func() {})
+		return runDaemon(e.ctx, cfg, e.errOut, func(*daemon.Daemon) {})
 	}
 }
 
 // runDaemon runs a daemon until the context ends and it has drained; ready is called once it serves.
-func runDaemon(ctx context.Context, cfg daemon.Config, logTo io.Writer, ready func()) error {
+func runDaemon(ctx context.Context, cfg daemon.Config, logTo io.Writer, ready func(*daemon.Daemon)) error {
 	log, err := daemon.NewLog(cfg.Log, logTo)
 	if err != nil {
 		return coded(exitConfig, err)
 	}
 	defer log.Close() //nolint:errcheck // there is nowhere left to say it
 	d, err := daemon.New(cfg, log)
-	if err != nil {
-		return startError(err)
+	if err != nil { // the settings are sound by now
+		return coded(exitModel, err)
 	}
 	go func() {
 		select {
 		case <-d.Ready():
-			ready()
+			ready(d)
 		case <-ctx.Done():
 		}
 	}()
-	return startError(d.Run(ctx))
-}
-
-// startError finds the exit code of what kept a daemon from running.
-func startError(err error) error {
+	err = d.Run(ctx)
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EACCES):
+	case errors.Is(err, syscall.EADDRINUSE):
+		return codedf(exitAddress, "%w; another daemon may run already: `autovoiced --profile` attaches to it, "+
+			"AUTOVOICED_HTTP_LISTEN chooses another address", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EACCES):
 		return coded(exitAddress, err)
-	case errors.Is(err, fs.ErrNotExist):
-		return coded(exitModel, err)
 	default:
 		return err
 	}

@@ -26,6 +26,7 @@ type streamCmd struct {
 	Framing  string        `enum:"header,raw" default:"header" help:"header (with sequence and capture time) or raw PCM."`
 	ChunkMS  string        `name:"chunk-ms" default:"10" help:"Audio in one frame in ms, or random."`
 	Realtime bool          `help:"Send no faster than one would speak."`
+	Format   pcmFlag       `default:"s16" help:"Samples of the result: s16, s24 or f32."`
 	Limit    time.Duration `placeholder:"DURATION" help:"Send only this much of the recording."`
 }
 
@@ -70,7 +71,7 @@ func (c *streamCmd) Run(e *env) error {
 	if err != nil {
 		return coded(exitDaemon, fmt.Errorf("%s: %w", c.URL, err))
 	}
-	if err := writeRecording(c.Out, replies, rate); err != nil {
+	if err := writeRecording(c.Out, replies, rate, c.Format.pcm); err != nil {
 		return coded(exitFile, err)
 	}
 	return c.report(e.out, s, len(replies), rate, time.Since(started), drained)
@@ -188,7 +189,7 @@ func readRecording(ctx context.Context, path string) (samples []float32, rate in
 		samples = append(samples, c.Samples...)
 	}
 	if bad := f.Edge().BadSamples; bad > 0 {
-		return nil, 0, fmt.Errorf("%s: %d samples are not finite numbers", path, bad)
+		return nil, 0, fmt.Errorf("%s: %d samples are not finite numbers (NaN or infinite)", path, bad)
 	}
 	return samples, f.Rate(), nil
 }
@@ -216,8 +217,8 @@ func first(texts ...string) string {
 }
 
 // writeRecording writes a whole mono file.
-func writeRecording(path string, samples []float32, rate int) (err error) {
-	sink, err := stream.CreateWAV(path, rate, dsp.F32LE)
+func writeRecording(path string, samples []float32, rate int, pcm dsp.PCM) (err error) {
+	sink, err := stream.CreateWAV(path, rate, pcm)
 	if err != nil {
 		return err
 	}
