@@ -348,4 +348,3 @@ func median(x []float64) float64 {
 	sorted := slices.Sorted(slices.Values(x))
 	return sorted[len(sorted)/2]
 }
-

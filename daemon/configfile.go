@@ -37,6 +37,7 @@ func Load(path string) (Config, error) {
 // loader remembers where each key was set, so that every message can say where to look.
 type loader struct {
 	config  Config
+	name    string // of the file, when there is one
 	byPath  map[string]setting
 	origins map[string]string
 }
@@ -60,6 +61,9 @@ func parseConfig(name string, data []byte, environ []string) (Config, error) {
 }
 
 func (l *loader) file(name string, data []byte) error {
+	if len(data) > 0 {
+		l.name = name
+	}
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return fmt.Errorf("%s: not YAML: %s", name, strings.TrimSpace(firstLine(err.Error())))
@@ -222,6 +226,17 @@ type locatedError struct {
 func (e *locatedError) Error() string { return e.where + ": " + e.err.Error() }
 func (e *locatedError) Unwrap() error { return e.err }
 
+// locate names the line where a key was set, or the file that should have set it.
+func (l *loader) locate(key *keyError) error {
+	if where := l.origins[key.path]; where != "" {
+		return &locatedError{where, key}
+	}
+	if l.name != "" {
+		return &locatedError{l.name, key}
+	}
+	return key
+}
+
 // located puts the place where a key was set before each fault that Validate found.
 func (l *loader) located(err error) error {
 	joined, ok := err.(interface{ Unwrap() []error })
@@ -231,8 +246,8 @@ func (l *loader) located(err error) error {
 	errs := slices.Clone(joined.Unwrap())
 	for i, e := range errs {
 		var key *keyError
-		if errors.As(e, &key) && l.origins[key.path] != "" {
-			errs[i] = &locatedError{l.origins[key.path], e}
+		if errors.As(e, &key) {
+			errs[i] = l.locate(key)
 		}
 	}
 	return errors.Join(errs...)

@@ -32,7 +32,8 @@ func NewLog(c LogConfig, w io.Writer) (*Log, error) {
 	}
 	l := &Log{}
 	// The diode is innermost of what may wait: formatting for the console happens before it.
-	l.diode = diode.NewWriter(w, logBuffer, 10*time.Millisecond, func(missed int) {
+	// It would close what it writes to, which is not ours.
+	l.diode = diode.NewWriter(struct{ io.Writer }{w}, logBuffer, 10*time.Millisecond, func(missed int) {
 		l.dropped.Add(uint64(missed))
 	})
 	var out io.Writer = l.diode

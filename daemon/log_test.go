@@ -44,6 +44,23 @@ func TestLogFormats(t *testing.T) {
 	}
 }
 
+// Standard error is not the log's to close: the last words of the program come after it.
+func TestLogLeavesItsWriterOpen(t *testing.T) {
+	r, w := io.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, r) }()
+	log, err := NewLog(LogConfig{Level: "info", Format: "json"}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("last words")); err != nil {
+		t.Errorf("after the log's close: %v", err)
+	}
+	_ = w.Close()
+}
+
 // A reader that never reads must cost lines, not time.
 func TestLogNeverWaits(t *testing.T) {
 	r, w := io.Pipe()

@@ -262,7 +262,7 @@ func TestE2EBadRecordings(t *testing.T) {
 		{"nine-channels.wav", wavFile(48000, 9, 3, f32Tone(48000, 9*480)), "9 channels"},
 		{"nan.wav", wavFile(48000, 1, 3, nan), "not finite"},
 		{"inf.wav", wavFile(48000, 1, 3, inf), "not finite"},
-		{"what.mp3", []byte("ID3"), "WAV"},
+		{"what.mp3", []byte("\xff\xfb\x90\x00 and so on"), "neither WAV nor FLAC"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -294,8 +294,9 @@ func TestE2ESameBytes(t *testing.T) {
 		out := path(fmt.Sprintf("c%d.wav", i))
 		framing := []string{"raw", "header"}[i%2]
 		r := autovoiced(t, "stream", sample, "-o", out, "--url", s.url, "--chunk-ms", ms, "--framing", framing, "--format", "f32").wantSuccess(t)
-		if !bytes.Equal(a, read(t, out)) {
-			t.Errorf("streamed in frames of %s ms, the result differs from the converted file", ms)
+		if b := read(t, out); !bytes.Equal(a, b) {
+			t.Errorf("streamed in frames of %s ms, the result differs from the converted file from byte %d (of %d and %d); it said:\n%s%s",
+				ms, firstDifference(a, b), len(a), len(b), r.out, r.err)
 		}
 		if framing == "header" && !strings.Contains(r.out, "round trip") {
 			t.Errorf("no round trip in %q", r.out)
@@ -464,6 +465,15 @@ func TestE2EDevices(t *testing.T) {
 		t.Errorf("%d lines on stderr: ALSA's noise is not silenced:\n%s", lines, r.err)
 	}
 	autovoiced(t, "live", "--input", "no such microphone").wantFailure(t, exitDevice, "no such microphone")
+}
+
+func firstDifference(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
 }
 
 func write(t *testing.T, path string, data []byte) {
