@@ -127,9 +127,10 @@ func (l *Limiter) Process(x []float32) {
 
 // movingAverage is the mean of the last len(ring) values, rounded down.
 type movingAverage struct {
-	ring []int64
-	at   int
-	sum  int64
+	ring  []int64
+	at    int
+	sum   int64
+	whole int64 // the sum when all is at rest, where no division is needed
 }
 
 func (m *movingAverage) fill(v int64) {
@@ -137,6 +138,7 @@ func (m *movingAverage) fill(v int64) {
 		m.ring[i] = v
 	}
 	m.sum = v * int64(len(m.ring))
+	m.whole = unity * int64(len(m.ring))
 }
 
 func (m *movingAverage) next(v int64) int64 {
@@ -148,7 +150,12 @@ func (m *movingAverage) next(v int64) int64 {
 	return m.value()
 }
 
-func (m *movingAverage) value() int64 { return m.sum / int64(len(m.ring)) }
+func (m *movingAverage) value() int64 {
+	if m.sum == m.whole {
+		return unity
+	}
+	return m.sum / int64(len(m.ring))
+}
 
 // slidingMin is the least of the last n values. It keeps only those that can still become the least:
 // a queue whose values rise, in a ring.

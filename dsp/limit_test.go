@@ -186,12 +186,19 @@ func TestLimiterConfigValidate(t *testing.T) {
 }
 
 func BenchmarkLimiter(b *testing.B) {
-	l := NewLimiter(DefaultLimiterConfig(48000))
-	x, y := make([]float32, 480), make([]float32, 480)
-	NewNoise(1).Normal(x)
-	b.ReportAllocs()
-	for b.Loop() {
-		copy(y, x)
-		l.Process(y)
+	for name, gain := range map[string]float32{"below": 0.1, "above": 3} {
+		b.Run(name, func(b *testing.B) {
+			l := NewLimiter(DefaultLimiterConfig(48000))
+			x, y := make([]float32, 480), make([]float32, 480)
+			NewNoise(1).Uniform(x)
+			for i := range x {
+				x[i] *= gain
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				copy(y, x)
+				l.Process(y)
+			}
+		})
 	}
 }

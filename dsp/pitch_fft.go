@@ -11,7 +11,11 @@ import (
 type complexFFT struct {
 	swaps    [][2]int32
 	cos, sin []float32
+	turns    [][]turn // a table for each stage but the first
 }
+
+// turn holds the factors of one butterfly of four: cosine and sine of once, twice and three times an angle.
+type turn [6]float32
 
 func newComplexFFT(n int) *complexFFT {
 	f := &complexFFT{cos: make([]float32, n), sin: make([]float32, n)}
@@ -22,8 +26,25 @@ func newComplexFFT(n int) *complexFFT {
 			f.swaps = append(f.swaps, [2]int32{int32(i), int32(j)})
 		}
 	}
+	q := 4
+	if f.odd() {
+		q = 2
+	}
+	for ; q < n; q *= 4 {
+		stage := make([]turn, q)
+		for k := range stage {
+			for i := range 3 {
+				at := (i + 1) * k * n / (4 * q)
+				stage[k][2*i], stage[k][2*i+1] = f.cos[at], f.sin[at]
+			}
+		}
+		f.turns = append(f.turns, stage)
+	}
 	return f
 }
+
+// odd says whether the length is an odd power of two.
+func (f *complexFFT) odd() bool { return bits.Len(uint(len(f.cos)))%2 == 0 }
 
 // transform is the unnormalised forward transform. Of an even, real sequence it is the inverse as well.
 func (f *complexFFT) transform(re, im []float32) {
@@ -34,37 +55,49 @@ func (f *complexFFT) transform(re, im []float32) {
 		re[i], re[j] = re[j], re[i]
 		im[i], im[j] = im[j], im[i]
 	}
-	half := 1
-	if bits.Len(uint(n))%2 == 0 { // an odd power of two: one stage of radix 2 first
-		for i := 0; i < n; i += 2 {
-			re[i], re[i+1] = re[i]+re[i+1], re[i]-re[i+1]
-			im[i], im[i+1] = im[i]+im[i+1], im[i]-im[i+1]
-		}
-		half = 2
+	if f.odd() {
+		first2(re, im)
+	} else {
+		first4(re, im)
 	}
-	for ; half < n; half *= 4 {
-		f.radix4(re, im, half)
+	for _, turns := range f.turns {
+		radix4(re, im, turns)
 	}
 }
 
-// radix4 joins groups of four transforms of q points. In bit-reversed order the quarters come as
-// 0, 2, 1, 3.
-func (f *complexFFT) radix4(re, im []float32, q int) {
-	n := len(re)
-	step := n / (4 * q)
-	for base := 0; base < n; base += 4 * q {
+// first2 and first4 join single points, for which there is nothing to turn.
+func first2(re, im []float32) {
+	for i := 0; i+1 < len(re); i += 2 {
+		re[i], re[i+1] = re[i]+re[i+1], re[i]-re[i+1]
+		im[i], im[i+1] = im[i]+im[i+1], im[i]-im[i+1]
+	}
+}
+
+func first4(re, im []float32) {
+	for i := 0; i+3 < len(re) && i+3 < len(im); i += 4 {
+		r, m := re[i:i+4:i+4], im[i:i+4:i+4]
+		pr, pi, qr, qi := r[0]+r[1], m[0]+m[1], r[0]-r[1], m[0]-m[1]
+		sr, si, tr, ti := r[2]+r[3], m[2]+m[3], r[2]-r[3], m[2]-m[3]
+		r[0], m[0], r[2], m[2] = pr+sr, pi+si, pr-sr, pi-si
+		r[1], m[1], r[3], m[3] = qr+ti, qi-tr, qr-ti, qi+tr
+	}
+}
+
+// radix4 joins groups of four transforms of len(turns) points, whose order is 0, 2, 1, 3 after the
+// bits were reversed.
+func radix4(re, im []float32, turns []turn) {
+	q := len(turns)
+	for base := 0; base < len(re); base += 4 * q {
 		r0, r2, r1, r3 := re[base:base+q], re[base+q:base+2*q], re[base+2*q:base+3*q], re[base+3*q:base+4*q]
 		i0, i2, i1, i3 := im[base:base+q], im[base+q:base+2*q], im[base+2*q:base+3*q], im[base+3*q:base+4*q]
-		r1, r2, r3 = r1[:len(r0)], r2[:len(r0)], r3[:len(r0)]
-		i0, i1, i2, i3 = i0[:len(r0)], i1[:len(r0)], i2[:len(r0)], i3[:len(r0)]
-		for k := range r0 {
-			c1, s1 := f.cos[k*step], f.sin[k*step]
-			c2, s2 := f.cos[2*k*step], f.sin[2*k*step]
-			c3, s3 := f.cos[3*k*step], f.sin[3*k*step]
+		r0, r1, r2, r3 = r0[:q], r1[:q], r2[:q], r3[:q]
+		i0, i1, i2, i3 = i0[:q], i1[:q], i2[:q], i3[:q]
+		for k := range turns {
+			w := &turns[k]
 			ar, ai := r0[k], i0[k]
-			br, bi := r1[k]*c1+i1[k]*s1, i1[k]*c1-r1[k]*s1
-			cr, ci := r2[k]*c2+i2[k]*s2, i2[k]*c2-r2[k]*s2
-			dr, di := r3[k]*c3+i3[k]*s3, i3[k]*c3-r3[k]*s3
+			br, bi := r1[k]*w[0]+i1[k]*w[1], i1[k]*w[0]-r1[k]*w[1]
+			cr, ci := r2[k]*w[2]+i2[k]*w[3], i2[k]*w[2]-r2[k]*w[3]
+			dr, di := r3[k]*w[4]+i3[k]*w[5], i3[k]*w[4]-r3[k]*w[5]
 			pr, pi, qr, qi := ar+cr, ai+ci, ar-cr, ai-ci
 			sr, si, tr, ti := br+dr, bi+di, br-dr, bi-di
 			r0[k], i0[k] = pr+sr, pi+si

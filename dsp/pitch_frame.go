@@ -22,10 +22,12 @@ type pitchFrame struct {
 	lo, hi    int     // lags to look at
 	min, max  float64 // log2 Hz
 	fft       *complexFFT
+	half      *complexFFT // of half as many points
 	re, im    []float32
 	hann      []float32
+	power     []float32 // of the plain window, one a bin
 	nsdf      []float32
-	magnitude []float32 // compressed magnitudes, one a bin
+	magnitude []float32 // square roots of the Hann window's magnitudes, one a bin up to pitchTop
 	whole     float64   // their norm, inverted
 	cands     []pitchCandidate
 }
@@ -41,10 +43,11 @@ func newPitchFrame(rate float64, reach int, fmin, fmax float64) *pitchFrame {
 	for size < n+f.hi+1 {
 		size *= 2
 	}
-	f.fft = newComplexFFT(size)
+	f.fft, f.half = newComplexFFT(size), newComplexFFT(size/2)
 	f.re, f.im = make([]float32, size), make([]float32, size)
 	f.nsdf = make([]float32, f.hi+1)
-	f.magnitude = make([]float32, size/2+1)
+	f.magnitude = make([]float32, int(pitchTop/rate*float64(size))+2)
+	f.power = make([]float32, size/2+1)
 	f.hann = make([]float32, n)
 	for i := range f.hann {
 		f.hann[i] = float32(0.5 - 0.5*math.Cos(2*math.Pi*(float64(i)+0.5)/float64(n)))
@@ -88,8 +91,7 @@ func (f *pitchFrame) analyse(window []float32) ([]pitchCandidate, float64) {
 
 // correlate fills nsdf with the normalised square difference function n(τ) = 2r(τ)/m(τ) and magnitude
 // with the spectrum. The pairs that make up each lag lie evenly about the middle of the window, so
-// every lag speaks of the same moment. One complex transform serves the plain window as its real
-// part and the Hann window as its imaginary part.
+// every lag speaks of the same moment.
 func (f *pitchFrame) correlate(n int, energy float64) {
 	m := 2 * energy
 	for lag := 1; lag <= f.hi; lag++ {
@@ -97,30 +99,47 @@ func (f *pitchFrame) correlate(n int, energy float64) {
 		m -= a*a + b*b
 		f.nsdf[lag] = float32(m)
 	}
+	f.spectra(n)
+
+	// The power spectrum is real and even, so its transform, the autocorrelation, is real. Even bins as
+	// real parts and odd bins as imaginary parts make half as long a transform do.
+	size := len(f.re)
+	f.half.transform(f.re, f.im)
+	floor := float32(energy * 1e-4) // a lag whose pairs are all but silent says nothing
+	scale := 1 / float32(size)
+	f.nsdf[0] = 1
+	for lag := 1; lag <= f.hi; lag++ {
+		other := size/2 - lag
+		sum, a, b := f.re[lag]+f.re[other], f.re[lag]-f.re[other], f.im[lag]+f.im[other]
+		r := sum + f.fft.cos[lag]*b - f.fft.sin[lag]*a
+		f.nsdf[lag] = scale * r / max(f.nsdf[lag], floor)
+	}
+}
+
+// spectra takes the window (re) and the same under a Hann window (im) through one complex transform,
+// keeps the compressed magnitudes of the second and packs the power spectrum of the first for the way
+// back.
+func (f *pitchFrame) spectra(n int) {
 	f.fft.transform(f.re, f.im)
 	size := len(f.re)
-	top := int(pitchTop / f.rate * float64(size))
-	var norm float64
+	var norm float32
 	for k := 0; k <= size/2; k++ {
 		j := (size - k) & (size - 1)
 		a, b, c, d := f.re[k], f.im[k], f.re[j], f.im[j]
-		xr, xi, hr, hi := (a+c)/2, (b-d)/2, (b+d)/2, (c-a)/2
-		f.magnitude[k] = float32(math.Sqrt(math.Sqrt(float64(hr*hr + hi*hi))))
-		if k < top {
-			norm += float64(f.magnitude[k]) * float64(f.magnitude[k])
+		xr, xi, hr, hi := a+c, b-d, b+d, c-a
+		f.power[k] = (xr*xr + xi*xi) / 4
+		if k < len(f.magnitude) {
+			h := float32(math.Sqrt(float64(hr*hr+hi*hi))) / 2
+			norm += h
+			f.magnitude[k] = float32(math.Sqrt(float64(h)))
 		}
-		p := xr*xr + xi*xi
-		f.re[k], f.re[j], f.im[k], f.im[j] = p, p, 0, 0
 	}
-	f.fft.transform(f.re, f.im)
+	for k := range size / 4 {
+		f.re[k], f.im[k] = f.power[2*k], f.power[2*k+1]
+		f.re[size/2-1-k], f.im[size/2-1-k] = f.power[2*k+2], f.power[2*k+1]
+	}
 	// A harmonic of a Hann window of n samples is about 1.5*size/n bins wide.
-	f.whole = math.Sqrt(1.5*float64(size)/float64(n)) / math.Sqrt(norm+1e-30)
-	floor := float32(energy * 1e-4) // a lag whose pairs are all but silent says nothing
-	scale := 2 / float32(size)
-	f.nsdf[0] = 1
-	for lag := 1; lag <= f.hi; lag++ {
-		f.nsdf[lag] = scale * f.re[lag] / max(f.nsdf[lag], floor)
-	}
+	f.whole = math.Sqrt(1.5 * float64(size) / float64(n) / (float64(norm) + 1e-30))
 }
 
 // harmony says how well the spectrum fits a pitch in Hz: about 1 when all is on its harmonics, and all its

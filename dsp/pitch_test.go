@@ -137,14 +137,14 @@ func TestPitchOfSyntheticVoices(t *testing.T) {
 		{"no fundamental", glide(100, 300, 1.5), 1, false, 8},
 		{"no fundamental, no octave", glide(100, 240, 1.5), 2, false, 8},
 	}
-	for _, hz := range []float64{60, 75, 97, 131, 183, 247, 333, 448, 610, 790, 900} {
+	for _, hz := range []float64{60, 75, 97, 183, 333, 610, 900} {
 		c := cases[0]
 		c.name, c.hz, c.cents = fmt.Sprintf("%g Hz", hz), steady(hz), 6
 		cases = append(cases, c)
 	}
-	for _, rate := range []int{8000, 16000, 48000} {
+	for _, rate := range []int{16000, 48000} {
 		for _, c := range cases {
-			x := voice(rate, 1.5, c.hz, c.skip, c.formants)
+			x := voice(rate, 1.3, c.hz, c.skip, c.formants)
 			for _, y := range []struct {
 				name string
 				x    []float32
@@ -154,7 +154,7 @@ func TestPitchOfSyntheticVoices(t *testing.T) {
 				{"-50 dBFS, offset", scaled(x, -40, 0.01)},
 			} {
 				var s pitchScore
-				s.add(trackPitch(y.x, rate), c.hz, 0.1, 1.4)
+				s.add(trackPitch(y.x, rate), c.hz, 0.1, 1.2)
 				if s.agree/s.frames < 0.98 || s.octave/s.both > 0.01 || s.gross/s.both > 0.02 || s.cents/s.both > c.cents {
 					t.Errorf("%d Hz, %s, %s: %v", rate, c.name, y.name, &s)
 				}
