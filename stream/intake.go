@@ -80,8 +80,7 @@ func (k *intake) take(c *Chunk) {
 	if bad > 0 {
 		k.p.stats.badSamples.Add(uint64(bad))
 	}
-	storeFloat(&k.p.stats.inRMS, rms)
-	storeFloat(&k.p.stats.inPeak, peak)
+	k.p.stats.in.update(rms, peak, c.Duration())
 	k.stampAt, k.stamp = c.Captured, k.read
 	k.read += uint64(len(c.Samples))
 	k.frames += c.Frames

@@ -52,18 +52,17 @@ type Mixing struct {
 	dry     float32
 	latency time.Duration
 
-	resample *dsp.Resampler // dry to rate; nil if it is there already
-	scratch  []float32
-	line     []float32 // dry at rate, delayed
-	lag      int       // frames of silence that line starts with
-	hold     *dsp.Delay
-	limiter  *dsp.Limiter
-	bypassed *dsp.Delay   // the limiter's delay, while it is off
-	before   *dsp.Limiter // the one to fade from in the next chunk; nil: none
-	beforeOn bool
-	recent   []float32 // what the limiter was given last: primes its successor
-	primed   []float32
-	delayed  []float32
+	resample  *dsp.Resampler // dry to rate; nil if it is there already
+	scratch   []float32
+	line      []float32 // dry at rate, delayed
+	lag       int       // frames of silence that line starts with
+	hold      *dsp.Delay
+	limiter   *dsp.Limiter
+	unlimited *dsp.Delay   // the limiter's delay, while it is off
+	before    *dsp.Limiter // the one to fade from in the next chunk; nil: none
+	beforeOn  bool
+	recent    []float32 // what the limiter was given last, to prime what follows it
+	primed    []float32
 }
 
 type mixingPlan struct {
@@ -93,7 +92,7 @@ func NewMixing(dryRate, rate int, lag time.Duration, cfg MixingConfig) (*Mixing,
 	s.limiter = s.now.limiter
 	s.wet, s.dry = s.now.wet, s.now.dry
 	look := TimeToFrames(s.limiter.Latency(), rate)
-	s.bypassed = dsp.NewDelay(look)
+	s.unlimited = dsp.NewDelay(look)
 	s.recent, s.primed = make([]float32, 4*look), make([]float32, 4*look)
 	s.latency = FramesToTime(uint64(look+extra), rate)
 	s.Reset()
@@ -146,7 +145,7 @@ func (s *Mixing) Reset() {
 	}
 	s.hold.Reset()
 	s.limiter.Reset()
-	s.bypassed.Reset()
+	s.unlimited.Reset()
 	s.before = nil
 	clear(s.recent)
 	s.wet, s.dry = s.now.wet, s.now.dry
@@ -161,11 +160,14 @@ func (s *Mixing) follow() {
 	}
 	before := s.now.cfg
 	s.now = newest
-	if newest.cfg.Limiter == before.Limiter && newest.cfg.CeilingDB == before.CeilingDB {
+	on := newest.cfg.Limiter
+	if on == before.Limiter && (!on || newest.cfg.CeilingDB == before.CeilingDB) {
 		return
 	}
 	s.before, s.beforeOn = s.limiter, before.Limiter
 	s.limiter = newest.limiter
+	copy(s.primed, s.recent)
+	s.unlimited.Process(s.primed, s.primed)
 	copy(s.primed, s.recent)
 	s.limiter.Process(s.primed)
 }
@@ -229,58 +231,37 @@ func (s *Mixing) limit(x []float32) {
 		copy(s.recent, s.recent[n:])
 		copy(s.recent[keep-n:], x)
 	}
-	late := s.late(len(x))
-	s.bypassed.Process(late, x) // always, for when the limiter is turned off
 	if s.before != nil {
-		s.fade(x, late)
+		s.fade(x)
 		return
 	}
-	if s.now.cfg.Limiter {
-		s.limiter.Process(x)
+	s.bound(x, s.now.cfg.Limiter, s.limiter)
+}
+
+// bound keeps x within the ceiling, or just within full scale but equally late.
+func (s *Mixing) bound(x []float32, on bool, limiter *dsp.Limiter) {
+	if on {
+		limiter.Process(x)
 		return
 	}
-	copy(x, late)
-	clip(x)
-}
-
-// fade goes from what the settings before would give to what they give now, over one chunk.
-func (s *Mixing) fade(x, late []float32) {
-	from := s.scratchFor(len(x))
-	copy(from, late)
-	if s.beforeOn {
-		copy(from, x)
-		s.before.Process(from)
-	}
-	clip(from)
-	s.before = nil
-	if s.now.cfg.Limiter {
-		s.limiter.Process(x)
-	} else {
-		copy(x, late)
-		clip(x)
-	}
-	n := float32(len(x))
-	for i, v := range x {
-		x[i] = from[i] + (v-from[i])*float32(i+1)/n
-	}
-}
-
-func clip(x []float32) {
+	s.unlimited.Process(x, x)
 	for i, v := range x {
 		x[i] = max(-1, min(1, v))
 	}
 }
 
-func (s *Mixing) scratchFor(n int) []float32 {
-	if cap(s.scratch) < n {
-		s.scratch = make([]float32, n)
+// fade goes from what the settings before would give to what they give now, over one chunk.
+func (s *Mixing) fade(x []float32) {
+	if cap(s.scratch) < len(x) {
+		s.scratch = make([]float32, len(x))
 	}
-	return s.scratch[:n]
-}
-
-func (s *Mixing) late(n int) []float32 {
-	if cap(s.delayed) < n {
-		s.delayed = make([]float32, n)
+	from := s.scratch[:len(x)]
+	copy(from, x)
+	s.bound(from, s.beforeOn, s.before)
+	s.bound(x, s.now.cfg.Limiter, s.limiter)
+	s.before = nil
+	n := float32(len(x))
+	for i, v := range x {
+		x[i] = from[i] + (v-from[i])*float32(i+1)/n
 	}
-	return s.delayed[:n]
 }

@@ -86,8 +86,7 @@ func (o *outlet) deliver(ctx context.Context, c *Chunk, books bool) error {
 		c.Frames, c.Discontinuous = o.frames, o.broken
 		o.frames, o.broken = 0, false
 		_, rms, peak := inspect(c.Samples)
-		storeFloat(&o.p.stats.outRMS, rms)
-		storeFloat(&o.p.stats.outPeak, peak)
+		o.p.stats.out.update(rms, peak, c.Duration())
 		if err := o.sink.Write(ctx, c); err != nil {
 			return err
 		}

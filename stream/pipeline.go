@@ -171,7 +171,8 @@ func (p *Pipeline) Latency() time.Duration { return p.latency }
 // Run moves audio until the source ends, all of it is through and the sink has drained; or until
 // ctx ends, which abandons what is on its way (booked as Aborted) and is returned as ctx's error;
 // or until something fails or panics: the first error is returned, a stage's as a *StageError.
-// No goroutine outlives it. It closes neither source nor sink.
+// No goroutine outlives it. It closes neither source nor sink; after an error they are not to be
+// used again, because what they hold has been booked as Aborted.
 func (p *Pipeline) Run(ctx context.Context) error {
 	if p.ran.Swap(true) {
 		return errors.New("pipeline: Run was called before; a pipeline runs once")

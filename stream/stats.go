@@ -18,8 +18,7 @@ type Stats struct {
 	badSamples              atomic.Uint64
 	overloads, overloadRun  atomic.Uint64
 	loadLast, loadMean      atomic.Uint64 // bits of float64, percent
-	inRMS, inPeak, outPeak  atomic.Uint32 // bits of float32, linear
-	outRMS                  atomic.Uint32
+	in, out                 level
 	loadWarm                int
 }
 
@@ -73,7 +72,8 @@ type Load struct {
 	Run       uint64  `json:"overload_run"` // how many of them in a row, up to now
 }
 
-// Levels are the last chunk's levels in dB relative to full scale; silence is -120.
+// Levels are in dB relative to full scale, 0 for a square wave of ±1; silence is -120. RMS covers
+// about 300 ms; peaks rise at once and fall by 20 dB a second.
 type Levels struct {
 	InRMS   float64 `json:"in_rms_dbfs"`
 	InPeak  float64 `json:"in_peak_dbfs"`
@@ -139,14 +139,35 @@ func (s *Stats) fill(out *Snapshot, now time.Duration) {
 	}
 	out.Discontinuities, out.BadSamples = s.discontinuities.Load(), s.badSamples.Load()
 	out.Levels = Levels{
-		InRMS: decibels(&s.inRMS), InPeak: decibels(&s.inPeak),
-		OutRMS: decibels(&s.outRMS), OutPeak: decibels(&s.outPeak),
+		InRMS: decibels(s.in.rms()), InPeak: decibels(s.in.peak()),
+		OutRMS: decibels(s.out.rms()), OutPeak: decibels(s.out.peak()),
 	}
 }
 
-func decibels(linear *atomic.Uint32) float64 {
-	v := float64(math.Float32frombits(linear.Load()))
-	return math.Round(max(20*math.Log10(v+1e-9), -120)*100) / 100
+// level follows a signal chunk by chunk; one goroutine updates, any reads.
+type level struct {
+	power, top atomic.Uint32 // bits of float32, linear
+}
+
+const (
+	levelMemory = 0.3  // s, of the RMS
+	levelFall   = 20.0 // dB a second, of the peak
+)
+
+func (l *level) update(rms, peak float32, length time.Duration) {
+	s := length.Seconds()
+	power := math.Float32frombits(l.power.Load())
+	power += (rms*rms - power) * float32(min(1, s/levelMemory))
+	storeFloat(&l.power, power)
+	fallen := math.Float32frombits(l.top.Load()) * float32(math.Exp(-levelFall*math.Ln10/20*s))
+	storeFloat(&l.top, max(peak, fallen))
+}
+
+func (l *level) rms() float64  { return math.Sqrt(float64(math.Float32frombits(l.power.Load()))) }
+func (l *level) peak() float64 { return float64(math.Float32frombits(l.top.Load())) }
+
+func decibels(linear float64) float64 {
+	return math.Round(max(20*math.Log10(linear+1e-9), -120)*100) / 100
 }
 
 // inspect replaces NaN and infinite samples by 0, and gives how many those were, the RMS and the
