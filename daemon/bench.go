@@ -138,14 +138,14 @@ func (b *bench) voice(f *Figures) error {
 
 // stages runs the default voice's stages one after another on one thread, which has a CPU clock of its own.
 func (b *bench) stages(f *Figures) error {
-	s, werr := b.studio.newSession(request{kind: kindConvert})
-	if werr != nil {
-		return werr
+	s, err := b.session(b.studio.defaultVoice)
+	if err != nil {
+		return err
 	}
 	defer s.close() //nolint:errcheck // measured is measured
-	f.AlgorithmicLatency = milliseconds(b.studio.cfg.Stream.Chunk + s.chain.latency())
-	s.format.Rate = 48000
-	f.AlgorithmicLatencyAt48k = milliseconds(s.latency())
+	own := b.studio.cfg.Stream.Chunk + s.chain.latency()
+	f.AlgorithmicLatency = milliseconds(own)
+	f.AlgorithmicLatencyAt48k = milliseconds(own + resampling(48000, s.conv.InRate()) + resampling(s.conv.OutRate(), 48000))
 
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -178,16 +178,16 @@ func (b *bench) stages(f *Figures) error {
 func (b *bench) identity(f *Figures) error {
 	var outs [3][]float32
 	for i := range outs {
-		s, werr := b.studio.newSession(request{kind: kindConvert})
-		if werr != nil {
-			return werr
+		s, err := b.session(b.studio.defaultVoice)
+		if err != nil {
+			return err
 		}
 		source := b.source(s, benchCompare)
 		if i == 2 {
 			source.cut = rand.New(rand.NewPCG(3, 4))
 		}
 		sink := &memorySink{rate: s.conv.OutRate()}
-		err := s.run(b.ctx, source, sink)
+		err = s.run(b.ctx, source, sink)
 		if cerr := s.close(); err == nil {
 			err = cerr
 		}
@@ -209,9 +209,9 @@ type usage struct {
 // measure runs chunks through a session's pipeline and looks at the process when the source is asked for
 // the first counted chunk and again when it has no more.
 func (b *bench) measure(voice string, chunks int, pace time.Duration, profile stream.ProfilingFunc) (usage, error) {
-	s, werr := b.studio.newSession(request{kind: kindConvert, voice: voice})
-	if werr != nil {
-		return usage{}, werr
+	s, err := b.session(voice)
+	if err != nil {
+		return usage{}, err
 	}
 	s.profile = profile
 	source := b.source(s, benchWarm+chunks)
@@ -219,14 +219,15 @@ func (b *bench) measure(voice string, chunks int, pace time.Duration, profile st
 	var before, after processUse
 	source.at = func(chunk int) {
 		switch chunk {
+		case benchWarm / 2:
+			runtime.GC() // what came before is not this run's to collect; it also empties the runtime's own caches
 		case benchWarm:
-			runtime.GC() // what came before is not this run's to collect
 			before = usedByProcess()
 		case benchWarm + chunks:
 			after = usedByProcess()
 		}
 	}
-	err := s.run(b.ctx, source, &memorySink{rate: s.conv.OutRate(), forget: true})
+	err = s.run(b.ctx, source, &memorySink{rate: s.conv.OutRate(), forget: true})
 	if cerr := s.close(); err == nil {
 		err = cerr
 	}
@@ -234,10 +235,21 @@ func (b *bench) measure(voice string, chunks int, pace time.Duration, profile st
 	return usage{micros(after.cpu-before.cpu) / n, float64(after.allocs-before.allocs) / n}, err
 }
 
+// session speaks with a voice at the rate that it takes.
+func (b *bench) session(voice string) (*session, error) {
+	s, werr := b.studio.newSession(request{
+		kind: kindConvert, voice: voice, format: wire.Format{Encoding: wire.F32LE, Rate: wire.MaxRate, Channels: 1},
+	})
+	if werr != nil {
+		return nil, werr
+	}
+	s.setFormat(wire.Format{Encoding: wire.F32LE, Rate: s.conv.InRate(), Channels: 1})
+	return s, nil
+}
+
 // source makes a signal for a session at the rate that its voice takes, so that no resampler is measured.
 func (b *bench) source(s *session, chunks int) *benchSource {
 	rate := s.conv.InRate()
-	s.format = wire.Format{Encoding: wire.F32LE, Rate: rate, Channels: 1}
 	return &benchSource{rate: rate, hop: stream.TimeToFrames(b.studio.cfg.Stream.Chunk, rate), chunks: chunks, signal: vowel(rate)}
 }
 

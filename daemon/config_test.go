@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/stream"
 )
 
 // The annotated sample teaches the defaults, so it must be them: every key, in the same order.
@@ -75,6 +76,23 @@ func TestSampleStatesBounds(t *testing.T) {
 				t.Errorf("the comment of %s does not name %s", s.path, word)
 			}
 		}
+	}
+}
+
+// The stages' own defaults are what is shown as the default.
+func TestDefaultsAreTheRooms(t *testing.T) {
+	c := Default()
+	if got, want := c.Separation.config(), stream.DefaultSeparationConfig(); got != want {
+		t.Errorf("separation is %+v, the stage's default %+v", got, want)
+	}
+	mixing := stream.MixingConfig{
+		GainDB: c.Mixing.GainDB, DryWet: c.Mixing.DryWet, Monitor: c.Mixing.Monitor, Limiter: c.Mixing.Limiter, CeilingDB: c.Mixing.Ceiling,
+	}
+	if want := stream.DefaultMixingConfig(); mixing != want {
+		t.Errorf("mixing is %+v, the stage's default %+v", mixing, want)
+	}
+	if want := stream.DefaultF0Config(); c.Pitch.MinHz != want.MinHz || c.Pitch.MaxHz != want.MaxHz {
+		t.Errorf("pitch is %+v, the stage's default %+v", c.Pitch, want)
 	}
 }
 
