@@ -1,0 +1,254 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/infer"
+	"github.com/autovoiced/autovoiced/stream"
+)
+
+// The kinds of sessions.
+const (
+	kindDevice  = "device"
+	kindStream  = "stream"
+	kindConvert = "convert"
+)
+
+// overloadRun is how many chunks in a row must take longer than they last before anybody is told.
+const overloadRun = 20
+
+// session is one speaker: a voice with the stages around it, through which one signal after another runs.
+// The sound card, a client and a file differ in their source and sink and in nothing else.
+type session struct {
+	id       string
+	kind     string
+	voice    string
+	since    time.Time
+	format   wire.Format
+	provider wire.Provider
+	studio   *studio
+	conv     infer.Converter
+	chain    *chain
+	ledger   *stream.Ledger
+	pipeline atomic.Pointer[stream.Pipeline] // the newest
+	profile  stream.ProfilingFunc
+	delay    time.Duration // see latency
+
+	out     *outbox // of a client; nil where the sink is the end
+	timings *rate   // of the same
+}
+
+func sessionID(kind string, n uint64) string { return fmt.Sprintf("%s-%d", kind, n) }
+
+// newSession makes a voice ready to speak. It is closed by the caller.
+func (s *studio) newSession(r request) (*session, *wire.Error) {
+	name := r.voice
+	if name == "" {
+		name = s.defaultVoice
+	}
+	engine, err := s.voices.Engine(name)
+	if err != nil {
+		return nil, voiceError(err)
+	}
+	pitch, mix := s.cfg.Voice.Pitch, wire.Mix{GainDB: s.cfg.Mixing.GainDB, DryWet: s.cfg.Mixing.DryWet}
+	if r.pitch != nil {
+		pitch = *r.pitch
+	}
+	if r.mix != nil {
+		mix = *r.mix
+	}
+	chain, conv, err := s.newChain(engine, name, pitch, mix)
+	if err != nil {
+		return nil, voiceError(err)
+	}
+	out := &session{
+		kind: r.kind, voice: name, since: time.Now().UTC(),
+		provider: wireProvider(engine.Provider(), engine.Warnings()),
+		studio:   s, conv: conv, chain: chain, ledger: new(stream.Ledger),
+	}
+	out.setFormat(r.format)
+	return out, nil
+}
+
+// setFormat says how the outside speaks, before the session is shown to anybody.
+func (s *session) setFormat(f wire.Format) {
+	s.format = f
+	s.delay = s.studio.cfg.Stream.Chunk + s.chain.latency()
+	if f.Rate != 0 { // 0 is an edge that speaks the voice's own rates
+		s.delay += resampling(f.Rate, s.conv.InRate()) + resampling(s.conv.OutRate(), f.Rate)
+	}
+}
+
+// run moves one signal from source to sink, to its end. What follows in another run is another signal.
+func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sink) error {
+	if s.pipeline.Load() != nil {
+		for _, stage := range s.chain.stages {
+			stage.Reset()
+		}
+	}
+	p, err := stream.New(stream.Options{
+		Source: source, Stages: s.chain.stages, Sink: sink,
+		InRate: s.conv.InRate(), OutRate: s.conv.OutRate(),
+		Hop:   stream.TimeToFrames(s.studio.cfg.Stream.Chunk, s.conv.InRate()),
+		Queue: s.studio.cfg.Stream.Queue, Clock: s.studio.clock, Ledger: s.ledger, Profile: s.profile,
+	})
+	if err != nil {
+		return err
+	}
+	s.pipeline.Store(p)
+	return p.Run(ctx)
+}
+
+// latency is how much later than its input a sample comes out at the earliest: a chunk, the stages, and the
+// resamplers at the edges.
+func (s *session) latency() time.Duration { return s.delay }
+
+// update changes what can be changed while the voice speaks. Its errors leave the session as it was.
+func (s *session) update(u *wire.Update) *wire.Error {
+	if err := s.apply(u); err != nil {
+		err.Fatal = false
+		return err
+	}
+	return nil
+}
+
+func (s *session) apply(u *wire.Update) *wire.Error {
+	if u.Voice != nil && *u.Voice != s.voice {
+		if err := s.setVoice(*u.Voice); err != nil {
+			return err
+		}
+	}
+	if shifter, ok := s.conv.(interface{ SetShift(infer.Shift) error }); ok && u.Pitch != nil {
+		if err := shifter.SetShift(inferShift(*u.Pitch)); err != nil {
+			return wire.Errorf(wire.CodeBadParam, "pitch_shift_semitones", "%v", err)
+		}
+	}
+	if u.Mix != nil {
+		if err := s.chain.setMix(*u.Mix); err != nil {
+			return wire.Errorf(wire.CodeBadParam, "mix", "%v", err)
+		}
+	}
+	if u.Timings != nil && s.timings != nil {
+		s.timings.set(*u.Timings)
+	}
+	return nil
+}
+
+// setVoice lets another voice of the same pack speak.
+func (s *session) setVoice(name string) *wire.Error {
+	if _, err := s.studio.voices.Find(name); err != nil {
+		return voiceError(err)
+	}
+	speaker, ok := s.conv.(interface{ SetVoice(string) error })
+	if !ok {
+		return wire.Errorf(wire.CodeUnsupported, "voice", "voice %q cannot be left while it speaks; open another stream", s.voice)
+	}
+	if err := speaker.SetVoice(name); err != nil {
+		return wire.Errorf(wire.CodeUnsupported, "voice", "voice %q is in another pack than %q; open another stream", name, s.voice)
+	}
+	return nil
+}
+
+// speaks is the name of the voice that is heard now.
+func (s *session) speaks() string {
+	if v, ok := s.conv.(interface{ VoiceName() string }); ok {
+		return v.VoiceName()
+	}
+	return s.voice
+}
+
+// account is the session's ledger. What the pipeline has delivered is, for a client, on its way until it
+// is written. Counters of what left are read before the counter of what came in, so what is in flight
+// is never negative.
+func (s *session) account() wire.Ledger {
+	if s.out == nil {
+		return wireLedger(s.ledger.Snapshot())
+	}
+	delivered, dropped, abandoned := s.out.delivered.Load(), s.out.dropped.Load(), s.out.abandoned.Load()
+	l := s.ledger.Snapshot()
+	l.Out = delivered
+	l.Dropped.ClientSlow += dropped
+	l.Dropped.Aborted += abandoned
+	l.InFlight = l.In - l.Out - l.Dropped.Sum()
+	return wireLedger(l)
+}
+
+func (s *session) measured() wire.Pipeline {
+	var p wire.Pipeline
+	if running := s.pipeline.Load(); running != nil {
+		p = wirePipeline(running.Snapshot())
+	}
+	p.Ledger = s.account()
+	p.AlgorithmicLatencyMS = milliseconds(s.latency())
+	return p
+}
+
+func (s *session) status() wire.Session {
+	return wire.Session{
+		ID: s.id, Kind: s.kind, Voice: s.speaks(), Since: s.since, Format: s.format,
+		ChunkMS: milliseconds(s.studio.cfg.Stream.Chunk), Pipeline: s.measured(),
+	}
+}
+
+// close gives the voice back. Nothing runs any more.
+func (s *session) close() error { return s.conv.Close() }
+
+// attend pushes timings to a client and tells it of overload, beside the audio.
+func (s *session) attend(ctx context.Context, out *outbox, notice func(*wire.Notice)) {
+	health := time.NewTicker(time.Second)
+	defer health.Stop()
+	told := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.timings.tick():
+			out.push(&wire.Timing{Pipeline: s.measured()})
+		case <-s.timings.changed:
+		case <-health.C:
+			p := s.pipeline.Load()
+			if p == nil {
+				continue
+			}
+			load := p.Snapshot().Load
+			if over := load.Run >= overloadRun; over && !told {
+				notice(&wire.Notice{Code: wire.NoticeOverload, Count: load.Overloads, Message: fmt.Sprintf(
+					"conversion takes %.0f %% of the audio's time", load.Mean)})
+				told = true
+			} else if !over {
+				told = false
+			}
+		}
+	}
+}
+
+// rate is how often something is done, changed from outside.
+type rate struct {
+	hz      atomic.Uint64 // bits
+	changed chan struct{}
+}
+
+func newRate(hz float64) *rate {
+	r := &rate{changed: make(chan struct{}, 1)}
+	r.hz.Store(math.Float64bits(hz))
+	return r
+}
+
+func (r *rate) set(hz float64) {
+	r.hz.Store(math.Float64bits(hz))
+	signal(r.changed)
+}
+
+// tick comes after one period; never for a rate of 0.
+func (r *rate) tick() <-chan time.Time {
+	hz := math.Float64frombits(r.hz.Load())
+	if hz <= 0 {
+		return nil
+	}
+	return time.After(time.Duration(float64(time.Second) / hz))
+}

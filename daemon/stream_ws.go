@@ -1,0 +1,276 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/autovoiced/autovoiced/client/wire"
+)
+
+const (
+	// lingerTime is how long a closed connection is still read, so that the client gets our last words:
+	// closing with unread input would take them back.
+	lingerTime = 2 * time.Second
+	// readLimit is the socket library's own bound, far over ours, which comes with a typed error.
+	readLimit = 64 << 20
+)
+
+// serveStream is one client of /v1/stream, from the upgrade to the close.
+func (d *Daemon) serveStream(w http.ResponseWriter, r *http.Request) {
+	framing := r.URL.Query().Get("framing")
+	if framing != "" && framing != "raw" && framing != "header" {
+		writeError(w, http.StatusBadRequest, wire.Errorf(wire.CodeBadParam, "framing", "framing %q, want raw or header", framing))
+		return
+	}
+	if !websocket.IsWebSocketUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		writeError(w, http.StatusUpgradeRequired, wire.Errorf(wire.CodeBadMessage, "", "/v1/stream is a WebSocket"))
+		return
+	}
+	conn, err := upgrade(w, r)
+	if err != nil {
+		return // the upgrader has answered
+	}
+	c := newConnection(d, conn, framing == "raw")
+	leave, err := d.guests.enter(c.source.Close)
+	if err != nil {
+		c.close(wire.Errorf(wire.CodeShuttingDown, "", "the daemon is stopping"))
+		return
+	}
+	defer leave()
+	c.close(c.serve())
+}
+
+// connection is one client of /v1/stream: who reads, who writes, and the session in between.
+type connection struct {
+	d       *Daemon
+	conn    *websocket.Conn
+	out     *outbox
+	source  *socketSource
+	session *session
+}
+
+func newConnection(d *Daemon, conn *websocket.Conn, raw bool) *connection {
+	if tcp, ok := conn.NetConn().(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // smaller is only a hint, so is this
+	}
+	conn.SetReadLimit(readLimit)
+	c := &connection{d: d, conn: conn, out: newOutbox(conn, d.cfg.HTTP.StallTimeout)}
+	c.source = &socketSource{
+		conn: conn, clock: d.clock, raw: raw, limit: d.cfg.HTTP.MaxFrameBytes, idle: d.cfg.HTTP.IdleTimeout,
+		update: c.update, notice: c.notice, reject: c.reject,
+	}
+	return c
+}
+
+func (c *connection) update(u *wire.Update) *wire.Error { return c.session.update(u) }
+
+func (c *connection) notice(n *wire.Notice) {
+	c.d.sessions.countNotice(n.Code)
+	c.out.post(n)
+}
+
+func (c *connection) reject(e *wire.Error) {
+	c.d.sessions.countError(e.Code)
+	c.out.post(e)
+}
+
+// serve converts until the client stops, fails or is shut out; the error is what to tell it.
+func (c *connection) serve() error {
+	start, err := c.awaitStart()
+	if err != nil {
+		return err
+	}
+	if start.Profile != "" {
+		return wire.Errorf(wire.CodeUnknownVoice, "profile", "there is no profile %q", start.Profile)
+	}
+	s, werr := c.d.newSession(request{
+		kind: kindStream, voice: start.Voice, format: start.Format, pitch: start.Pitch, mix: start.Mix,
+	})
+	if werr != nil {
+		return werr
+	}
+	c.session, s.out, s.timings = s, c.out, newRate(start.Timings)
+	if werr := c.d.sessions.add(s); werr != nil {
+		return errors.Join(werr, s.close())
+	}
+	defer c.d.sessions.remove(s)
+	return errors.Join(c.converse(start), s.close())
+}
+
+// awaitStart reads the first message.
+func (c *connection) awaitStart() (*wire.Start, error) {
+	kind, err := c.source.message(c.d.cfg.HTTP.StartTimeout)
+	if errors.Is(err, &wire.Error{Code: wire.CodeIdleTimeout}) {
+		return nil, wire.Errorf(wire.CodeStartTimeout, "", "no start for %v", c.d.cfg.HTTP.StartTimeout)
+	}
+	if err != nil {
+		if c.source.stopping() {
+			return nil, wire.Errorf(wire.CodeShuttingDown, "", "the daemon is stopping")
+		}
+		return nil, err
+	}
+	if kind != websocket.TextMessage {
+		return nil, wire.Errorf(wire.CodeNotStarted, "", "audio before start")
+	}
+	m, werr := wire.DecodeClient(c.source.data)
+	if werr != nil {
+		werr.Fatal = true
+		return nil, werr
+	}
+	start, ok := m.(*wire.Start)
+	if !ok {
+		return nil, wire.Errorf(wire.CodeNotStarted, "", "the first message is not start")
+	}
+	return start, nil
+}
+
+// converse runs one pipeline after another: each flush ends one.
+func (c *connection) converse(start *wire.Start) error {
+	ctx, cancel := context.WithCancel(c.d.hard)
+	defer cancel()
+	limits := c.d.cfg.HTTP
+	marks := &captureMarks{rate: start.Format.Rate}
+	c.source.prepare(start.Format, newPace(start.Format.Rate, limits.RealTimeFactor, c.d.clock), marks)
+	sink := &socketSink{out: c.out, format: start.Format, raw: c.source.raw, marks: marks, pace: c.source.pace}
+
+	c.out.post(&wire.Ready{
+		Version: wire.Version, Session: c.session.id, Voice: c.session.voice, Format: start.Format,
+		ChunkMS: milliseconds(c.d.cfg.Stream.Chunk), AlgorithmicLatencyMS: milliseconds(c.session.latency()),
+		Provider: c.session.provider,
+		Limits: wire.Limits{
+			FrameBytes: limits.MaxFrameBytes, IdleSeconds: limits.IdleTimeout.Seconds(),
+			StallSeconds: limits.StallTimeout.Seconds(), RealTimeFactor: limits.RealTimeFactor,
+		},
+	})
+	attended := make(chan struct{})
+	go func() {
+		defer close(attended)
+		c.session.attend(ctx, c.out, c.notice)
+	}()
+	defer func() {
+		cancel()
+		<-attended
+	}()
+	for {
+		if err := c.session.run(ctx, c.source, sink); err != nil {
+			return err
+		}
+		ended := ending(c.source.ended.Load())
+		c.out.post(&wire.Drained{Final: ended != flushed, Ledger: c.session.account()})
+		switch ended {
+		case flushed:
+			c.source.restart()
+		case shutDown:
+			return wire.Errorf(wire.CodeShuttingDown, "", "the daemon is stopping; what it had read is converted")
+		default:
+			return nil
+		}
+	}
+}
+
+// close says why, closes, and waits until the client has heard it.
+func (c *connection) close(err error) {
+	code, reason := wire.CloseNormal, ""
+	select {
+	case <-c.out.dead: // the writer knows best
+		err = errors.Join(err, c.out.err)
+	default:
+	}
+	if e := c.blame(err); e != nil {
+		c.d.sessions.countError(e.Code)
+		c.d.log.Info().Str("client", c.conn.RemoteAddr().String()).Str("code", string(e.Code)).Str("param", e.Param).Msg(e.Message)
+		e.Fatal = true
+		c.out.post(e)
+		code, reason = e.Code.Close(), string(e.Code)
+	}
+	c.out.finish(code, reason)
+	release := context.AfterFunc(c.d.hard, c.out.interrupt)
+	<-c.out.dead
+	release()
+	if c.out.err == nil {
+		linger(c.conn.NetConn())
+	}
+	_ = c.conn.Close()
+}
+
+// blame finds what to tell the client about the end; nil for a good end or when nobody is there to be told.
+func (c *connection) blame(err error) *wire.Error {
+	var e *wire.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errStalled):
+		return wire.Errorf(wire.CodeSlowClient, "", "replies were not read for %v", c.d.cfg.HTTP.StallTimeout)
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, errClientGone), errors.Is(err, errUnwritable):
+		c.d.log.Debug().Str("client", c.conn.RemoteAddr().String()).Msg(err.Error())
+		return nil
+	case errors.Is(err, context.Canceled):
+		return wire.Errorf(wire.CodeShuttingDown, "", "the daemon has stopped; what was on its way is lost")
+	}
+	c.d.log.Error().Err(err).Str("client", c.conn.RemoteAddr().String()).Msg("stream failed")
+	return wire.Errorf(wire.CodeInternal, "", "%v", err)
+}
+
+// linger reads what the client still sends until it closes. The kernel answers unread input with a reset,
+// and a reset throws away what the client has not read yet.
+func linger(conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Now().Add(lingerTime))
+	var waste [4096]byte
+	for {
+		if _, err := conn.Read(waste[:]); err != nil {
+			return
+		}
+	}
+}
+
+// guests are the connections of /v1/stream, so that a stop reaches all of them.
+type guests struct {
+	mu     sync.Mutex
+	closed bool
+	next   int
+	end    map[int]func() error
+	all    sync.WaitGroup
+}
+
+// enter lets a connection in unless the daemon is stopping; end asks it to finish.
+func (g *guests) enter(end func() error) (leave func(), err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, fmt.Errorf("stopping")
+	}
+	if g.end == nil {
+		g.end = map[int]func() error{}
+	}
+	id := g.next
+	g.next++
+	g.end[id] = end
+	g.all.Add(1)
+	return func() {
+		g.mu.Lock()
+		delete(g.end, id)
+		g.mu.Unlock()
+		g.all.Done()
+	}, nil
+}
+
+// dismiss lets nobody in any more and asks those inside to finish; it says how many they are.
+func (g *guests) dismiss() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for _, end := range g.end {
+		_ = end() // only marks and wakes
+	}
+	return len(g.end)
+}

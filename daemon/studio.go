@@ -1,0 +1,90 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/infer"
+	"github.com/autovoiced/autovoiced/stream"
+)
+
+// studio is what sessions are made of: the voices, their settings and the clock. The daemon has one for
+// its speakers, an offline conversion one for itself.
+type studio struct {
+	cfg          Config
+	clock        stream.Clock
+	voices       *infer.Registry
+	defaultVoice string
+	provider     infer.Provider // of the default voice
+	warnings     []string
+}
+
+// newStudio opens the voices and loads the default one, so that what is missing shows now and not when
+// somebody speaks.
+func newStudio(cfg Config) (*studio, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	voices, err := infer.NewRegistry(infer.Config{Policy: cfg.Infer.Policy, Models: cfg.Infer.Models})
+	if err != nil {
+		return nil, err
+	}
+	s := &studio{cfg: cfg, clock: stream.NewClock(), voices: voices}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, voices.Close())
+	}
+	return s, nil
+}
+
+func (s *studio) open() error {
+	s.defaultVoice = s.cfg.Voice.Name
+	if s.defaultVoice == "" {
+		s.defaultVoice = firstVoice(s.voices.Voices())
+	}
+	engine, err := s.voices.Engine(s.defaultVoice)
+	if errors.Is(err, infer.ErrUnknownVoice) {
+		return keyErrorf("voice.name", "%q, allowed: a name that `autovoiced voices` lists: %v", s.defaultVoice, err)
+	}
+	if err != nil {
+		return fmt.Errorf("voice %s: %w", s.defaultVoice, err)
+	}
+	s.provider, s.warnings = engine.Provider(), engine.Warnings()
+	return nil
+}
+
+func (s *studio) close() error { return s.voices.Close() }
+
+// firstVoice is the first that speaks, else the first there is.
+func firstVoice(voices []infer.VoiceInfo) string {
+	for _, v := range voices {
+		if v.Kind == infer.KindVoice {
+			return v.Name
+		}
+	}
+	if len(voices) == 0 {
+		return ""
+	}
+	return voices[0].Name
+}
+
+// request says how one session shall sound; what is nil is as configured.
+type request struct {
+	kind   string
+	voice  string
+	format wire.Format
+	pitch  *wire.PitchShift
+	mix    *wire.Mix
+}
+
+// voiceError says what is wrong with a voice in the protocol's words.
+func voiceError(err error) *wire.Error {
+	if errors.Is(err, infer.ErrUnknownVoice) {
+		return wire.Errorf(wire.CodeUnknownVoice, "voice", "%v", err)
+	}
+	return wire.Errorf(wire.CodeInternal, "voice", "%v", err)
+}
+
+func inferShift(p wire.PitchShift) infer.Shift {
+	return infer.Shift{Auto: p.Auto, Semitones: p.Semitones}
+}
