@@ -19,6 +19,7 @@ type catchUp struct {
 	chunk   int // frames that make "one chunk" of lag
 	over    int // chunks in a row that found too much
 	active  bool
+	piled   int // frames dropped in the present silence
 	least   int
 	most    int
 	shorten *dsp.Shortener
@@ -37,8 +38,23 @@ func newCatchUp(rate, chunk int) *catchUp {
 }
 
 // step takes x and how many frames playout will hold above target once x is written, and returns
-// what to write (valid until the next step) and how many frames it took out.
-func (k *catchUp) step(x []float32, excess int) (out []float32, dropped int) {
+// what to write (valid until the next step) and how many frames it took out. While playout is
+// silent, after an underrun, what a stall has piled up is dropped at once: the gap is there already,
+// and what is over the target would stay as delay.
+func (k *catchUp) step(x []float32, excess int, silent bool) (out []float32, dropped int) {
+	if silent && excess > k.chunk/4 {
+		dropped = min(len(x), excess)
+		if k.piled <= k.chunk && k.piled+dropped > k.chunk { // less is the start's fine adjustment
+			bump(&k.times, 1)
+		}
+		k.piled += dropped
+		k.active, k.over = false, 0
+		bump(&k.frames, uint64(dropped))
+		return k.flush(x[dropped:]), dropped
+	}
+	if !silent {
+		k.piled = 0
+	}
 	if !k.active {
 		if excess <= k.chunk {
 			k.over = 0

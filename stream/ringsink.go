@@ -102,7 +102,7 @@ func (s *RingSink) Write(ctx context.Context, c *Chunk) error {
 	excess := s.ring.Len() + total - s.Target()
 	dropped := 0
 	if s.catchUp != nil {
-		x, dropped = s.catchUp.step(x, excess)
+		x, dropped = s.catchUp.step(x, excess, !s.Playing())
 	}
 	if total > 0 && dropped > 0 {
 		lost := s.owed * dropped / total
