@@ -79,8 +79,7 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Duplex, error) {
 	}
 	d.link, d.first = l, l.opening
 	if err := d.flows(ctx); err != nil {
-		d.disconnect()
-		return nil, fmt.Errorf("sound: %w", err)
+		return nil, fmt.Errorf("sound: %w", errors.Join(err, d.disconnect()))
 	}
 	run, quit := context.WithCancel(context.Background())
 	d.quit = quit

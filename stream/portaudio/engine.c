@@ -92,6 +92,13 @@ static void put(const av_engine *e, float *const *out, uint64_t i, float s) {
   for (int c = 0; c < e->out_channels; c++) out[c][i] = s;
 }
 
+void av_flush(av_engine *e) {
+  av_playout *p = &e->out;
+  uint64_t head = LOAD(p->ring.head);
+  pass(&p->ring, head, head - LOAD(p->ring.tail));
+  STORE(p->playing, 0);
+}
+
 /* take is Ring.Read, to all channels at once. */
 static uint64_t take(const av_engine *e, av_ring *r, float *const *out, uint64_t frames) {
   uint64_t from = LOAD(r->tail), t = from, n;

@@ -63,6 +63,9 @@ typedef struct {
 int av_callback(const void *in, void *out, unsigned long frames, const PaStreamCallbackTimeInfo *time,
                 PaStreamCallbackFlags flags, void *engine);
 
+/* av_flush forgets what playout holds: it waited while no device was there. No callback may run. */
+void av_flush(av_engine *e);
+
 /* av_count copies the counters while the callback may be running. */
 void av_count(const av_engine *e, av_counters *to);
 

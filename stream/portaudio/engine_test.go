@@ -27,13 +27,9 @@ func newSink(t testing.TB, capacity, target int) *stream.RingSink {
 // counters and ledgers, whatever the order of events.
 func TestCallbackDoesWhatGoDoes(t *testing.T) {
 	const capacity, chunk, rounds = 1000, 100, 20000
-	type side struct {
-		source *stream.RingSource
-		sink   *stream.RingSink
-	}
-	c := side{stream.NewRingSource(48000, capacity, chunk, nil), newSink(t, capacity, 250)}
-	g := side{stream.NewRingSource(48000, capacity, chunk, nil), newSink(t, capacity, 250)}
-	h := newHandmade(Default(), opening(1, 2), edges{c.source, c.sink}, 0, 512)
+	c := edges{stream.NewRingSource(48000, capacity, chunk, nil), newSink(t, capacity, 250)}
+	g := edges{stream.NewRingSource(48000, capacity, chunk, nil), newSink(t, capacity, 250)}
+	h := newHandmade(Default(), opening(1, 2), c, 0, 512)
 	defer h.free()
 
 	r := rand.New(rand.NewPCG(1, 2))
@@ -69,7 +65,7 @@ func TestCallbackDoesWhatGoDoes(t *testing.T) {
 			}
 		default:
 			out := stream.Chunk{Rate: 48000, Frames: chunk, Samples: buf[:chunk]}
-			for _, s := range []side{c, g} {
+			for _, s := range []edges{c, g} {
 				s.sink.Ledger().In(chunk)
 				if err := s.sink.Write(t.Context(), &out); err != nil {
 					t.Fatal(err)
@@ -100,7 +96,7 @@ func TestCallbackMixesAndSpreadsChannels(t *testing.T) {
 		mix  string
 		want float32
 	}{{MixFirst, 0.5}, {MixAverage, 0.25}} {
-		source, sink := stream.NewRingSource(48000, 1000, 4, nil), newSink(t, 1000, 1)
+		source, sink := stream.NewRingSource(48000, 1000, 4, nil), newSink(t, 1000, 4)
 		cfg := Default()
 		cfg.Mix = c.mix
 		h := newHandmade(cfg, opening(2, 3), edges{source, sink}, 0, 8)

@@ -8,8 +8,8 @@ package portaudio
 // Only a build with JACK has it; without, devices keep PortAudio's own client name.
 extern PaError PaJack_SetClientName(const char *name) __attribute__((weak));
 
-static void av_name(void) {
-  if (PaJack_SetClientName) PaJack_SetClientName("autovoice");
+static void av_name(const char *name) {
+  if (PaJack_SetClientName) PaJack_SetClientName(name);
 }
 */
 import "C"
@@ -19,6 +19,11 @@ import (
 
 	pa "github.com/gordonklaus/portaudio"
 )
+
+// clientName is what other JACK clients see.
+const clientName = "autovoice"
+
+var paName = C.CString(clientName) // PortAudio keeps the pointer
 
 // One process has one PortAudio. Both are used inside the lane only.
 var (
@@ -30,7 +35,7 @@ var (
 func acquire(step func(string)) error {
 	if paUsers == 0 {
 		step("Pa_Initialize")
-		C.av_name()
+		C.av_name(paName)
 		var err error
 		if hushed(func() { err = pa.Initialize() }); err != nil {
 			return fmt.Errorf("start PortAudio: %w", err)

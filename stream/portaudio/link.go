@@ -149,6 +149,7 @@ func (l *link) engine(cfg Config, way edges, offset time.Duration) *C.av_engine 
 		}
 		l.pin(m.Pin)
 		e.out_channels = C.int(l.opening.OutputChannels)
+		C.av_flush(e)
 	}
 	return e
 }
