@@ -1,15 +1,16 @@
 package daemon
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"io"
 	"math"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,13 +28,23 @@ type raw struct {
 
 func rawDial(t testing.TB, d *testDaemon, query string) raw {
 	t.Helper()
-	conn, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(d.url, "http")+"/v1/stream"+query, nil)
+	return raw{socket(t, d, "/v1/stream"+query), t}
+}
+
+func rawFeed(t testing.TB, d *testDaemon, query string) *websocket.Conn {
+	t.Helper()
+	return socket(t, d, "/v1/status"+query)
+}
+
+func socket(t testing.TB, d *testDaemon, path string) *websocket.Conn {
+	t.Helper()
+	conn, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(d.url, "http")+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
 	t.Cleanup(func() { _ = conn.Close() })
-	return raw{conn, t}
+	return conn
 }
 
 func (r raw) text(s string)  { r.send(websocket.TextMessage, []byte(s)) }
@@ -240,13 +251,12 @@ func TestStalledClientIsDropped(t *testing.T) {
 // narrow is a client with little room for what it does not read.
 func narrow(t testing.TB, d *testDaemon) raw {
 	t.Helper()
-	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-		if err == nil {
-			err = conn.(*net.TCPConn).SetReadBuffer(8 << 10)
-		}
-		return conn, err
+	// Set before the connection: a window that shrinks later confuses the kernel's resets.
+	small := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		cerr := c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8<<10) })
+		return errors.Join(err, cerr)
 	}}
+	dialer := websocket.Dialer{NetDialContext: small.DialContext}
 	conn, resp, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(d.url, "http")+"/v1/stream", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -523,21 +533,9 @@ func do(t testing.TB, req *http.Request) (int, string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	var b strings.Builder
-	if _, err := fmt.Fprint(&b, readBody(resp)); err != nil {
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, b.String()
-}
-
-func readBody(resp *http.Response) string {
-	var b strings.Builder
-	buf := make([]byte, 4096)
-	for {
-		n, err := resp.Body.Read(buf)
-		b.Write(buf[:n])
-		if err != nil {
-			return b.String()
-		}
-	}
+	return resp.StatusCode, string(body)
 }

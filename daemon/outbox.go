@@ -20,6 +20,8 @@ const (
 	// sendBuffer is the kernel's share of that: without a bound it would hide seconds of stale audio.
 	sendBuffer = 128 << 10
 	pingEvery  = 10 * time.Second
+	// lossEvery is how often a client is told of dropped replies: told of each, it would get nothing else.
+	lossEvery = time.Second
 )
 
 // Why a connection cannot be written to any more.
@@ -40,8 +42,9 @@ type outbox struct {
 
 	mu      sync.Mutex
 	queue   []reply
-	audio   int // audio in queue, and in the writer's hand
-	lost    uint64
+	audio   int    // audio in queue, and in the writer's hand
+	lost    uint64 // since the client was told
+	told    time.Time
 	timing  []byte
 	free    [][]byte
 	closing bool
@@ -196,13 +199,8 @@ func (o *outbox) dropOldest() bool {
 func (o *outbox) next() (reply, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.lost > 0 {
-		data, _ := wire.Encode(&wire.Notice{
-			Code: wire.NoticeDroppedOutput, Count: o.lost,
-			Message: fmt.Sprintf("the client reads too slowly: %d replies were dropped, oldest first", o.lost),
-		})
-		o.lost = 0
-		return reply{kind: websocket.TextMessage, data: data}, true
+	if o.lost > 0 && (time.Since(o.told) >= lossEvery || len(o.queue) > 0 && o.queue[0].kind != websocket.BinaryMessage) {
+		return o.confess(), true
 	}
 	if t := o.timing; t != nil && !o.closing {
 		o.timing = nil
@@ -214,6 +212,16 @@ func (o *outbox) next() (reply, bool) {
 	r := o.queue[0]
 	o.queue = o.queue[:copy(o.queue, o.queue[1:])]
 	return r, true
+}
+
+// confess is the notice of what was dropped.
+func (o *outbox) confess() reply {
+	data, _ := wire.Encode(&wire.Notice{ // nothing in it can fail to encode
+		Code: wire.NoticeDroppedOutput, Count: o.lost,
+		Message: fmt.Sprintf("the client reads too slowly: %d replies were dropped, oldest first", o.lost),
+	})
+	o.lost, o.told = 0, time.Now()
+	return reply{kind: websocket.TextMessage, data: data}
 }
 
 // run is the writer. It ends with the close frame or with a write that fails.
@@ -288,10 +296,10 @@ func (o *outbox) abandon() {
 	}
 	o.queue, o.audio = nil, 0
 	o.mu.Unlock()
+	close(o.dead) // first: whoever the close below wakes shall find out why
 	if o.err != nil {
 		_ = o.conn.Close()
 	}
-	close(o.dead)
 }
 
 // interrupt makes a write that hangs fail now.
