@@ -100,7 +100,7 @@ func (b *bench) passthrough(f *Figures) error {
 	if err != nil {
 		return err
 	}
-	var off, on, ratios, allocs []float64
+	var off, ratios, allocs []float64
 	for range benchPairs {
 		quiet, err := b.measure(name, benchChunks, 0, nil)
 		if err != nil {
@@ -110,7 +110,7 @@ func (b *bench) passthrough(f *Figures) error {
 		if err != nil {
 			return err
 		}
-		off, on = append(off, quiet.cpu), append(on, told.cpu)
+		off = append(off, quiet.cpu)
 		ratios = append(ratios, told.cpu/quiet.cpu)
 		allocs = append(allocs, quiet.allocs)
 	}

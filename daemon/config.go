@@ -145,7 +145,7 @@ func (c *Config) Validate() error {
 	if err := c.Infer.Policy.Validate(); err != nil {
 		errs = append(errs, inSection("infer", err))
 	}
-	if err := c.Audio.Config.Validate(); err != nil {
+	if err := c.Audio.Validate(); err != nil {
 		errs = append(errs, inSection("audio", err))
 	}
 	if c.Separation.GateCloseDB > c.Separation.GateOpenDB {
