@@ -238,13 +238,18 @@ func TestFirstErrorWinsAndNamesTheStage(t *testing.T) {
 func TestCancelAbandonsWhatIsOnItsWay(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	sink := &memorySink{rate: 48000}
+	var p *Pipeline
 	sink.onWrite = func(*Chunk) error {
 		if sink.chunks == 5 {
+			for p.Ledger().Snapshot().In < 8*480 { // two chunks more than the sink has seen
+				time.Sleep(time.Millisecond)
+			}
 			cancel()
 		}
 		return nil
 	}
-	p, err := New(Options{
+	var err error
+	p, err = New(Options{
 		Source: &sliceSource{rate: 48000, signal: noise(4_800_000), cut: fixed(480)},
 		Sink:   sink, InRate: 48000, OutRate: 48000, Stages: []Stage{&delayStage{name: "a"}},
 	})
