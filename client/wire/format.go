@@ -96,7 +96,7 @@ func (f Format) sample(pcm []byte, i int) float32 {
 	return float32(int16(binary.LittleEndian.Uint16(pcm[2*i:]))) / 32768
 }
 
-// Encode appends mono samples to dst as PCM, the same in every channel. s16le rounds to nearest
+// Encode appends mono samples to dst as PCM, the same in every channel. s16le rounds to nearest, halves away from 0,
 // and saturates.
 func (f Format) Encode(dst []byte, mono []float32) []byte {
 	for _, v := range mono {
@@ -112,6 +112,6 @@ func (f Format) Encode(dst []byte, mono []float32) []byte {
 }
 
 func quantise(v float32) int16 {
-	s := math.RoundToEven(float64(v) * 32768)
+	s := math.Round(float64(v) * 32768)
 	return int16(max(-32768, min(32767, s)))
 }

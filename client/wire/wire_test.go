@@ -192,11 +192,11 @@ func TestErrorCodesAreClosedAndDocumented(t *testing.T) {
 
 func TestEncodeSaturatesAndRounds(t *testing.T) {
 	f := wire.Format{Encoding: wire.S16LE, Rate: 16000, Channels: 1}
-	got, err := f.Decode(nil, f.Encode(nil, []float32{2, -2, 0.6 / 32768, 1.5 / 32768, -0.4 / 32768}))
+	got, err := f.Decode(nil, f.Encode(nil, []float32{2, -2, 0.6 / 32768, 2.5 / 32768, -2.5 / 32768, -0.4 / 32768}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []float32{32767.0 / 32768, -1, 1.0 / 32768, 2.0 / 32768, 0}
+	want := []float32{32767.0 / 32768, -1, 1.0 / 32768, 3.0 / 32768, -3.0 / 32768, 0}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
