@@ -1,30 +1,44 @@
-// Package daemon is the running service: it reads the configuration, opens the voices, gives each
-// speaker a session, serves clients over HTTP and WebSocket, and tells everybody how it goes.
+// Package daemon is the running service: it joins voices, pipelines, the sound card and clients, reads the
+// configuration, logs, and decides. Every other room returns errors.
 //
 // # The life of a chunk
 //
-// A session (session.go) is one speaker: the sound card (live.go), a client of /v1/stream
-// (stream_ws.go, socket.go) or a file (convert.go). It builds the chain of four stages around a
-// voice (chain.go) and runs one stream.Pipeline for each signal. What differs is the source and the
-// sink at its ends, and nothing else:
+// A session is one speaker (session.go): the four stages around one conversation with a voice (chain.go),
+// through which a pipeline moves chunks from a source to a sink. There are three kinds, and they differ in
+// nothing but their edges:
 //
-//	sound card   portaudio's ring     →  pipeline  →  portaudio's ring      drop oldest, never wait
-//	client       the socket itself    →  pipeline  →  outbox                block, then notice, then drop the client
-//	file         as fast as it reads  →  pipeline  →  WAV file              block
+//	stream    a client of /v1/stream: socketSource is the only reader of the connection, socketSink encodes
+//	          into the outbox, whose goroutine is the only writer (stream_ws.go, socket.go, outbox.go)
+//	device    the sound card: portaudio's rings (live.go)
+//	convert   a file: as fast as it computes (convert.go)
 //
-// So a file, a client and a microphone that say the same hear the same. Package stream tells what
-// happens inside the pipeline.
+// So a recording that is converted, streamed, or streamed in other pieces gives the same samples.
 //
-// # Telling
+//	socket ─ decode ─ [resample] ─ separation ─ f0_extraction ─ conversion ─ mixing ─ [resample] ─ encode ─ outbox ─ socket
 //
-// Status (status.go) reads counters that nobody waits for. The feed (feed.go) makes at most 50
-// snapshots a second however many watch; the latest wins. Errors of a client end that client, with
-// a code; repeated faults are folded into one line a second (log.go).
+// Nothing between the socket's two ends is unbounded. What the pipeline does not take stays in the client's
+// socket. What the client does not read fills the outbox: then a client that sends as fast as it speaks
+// loses the oldest replies, counted and told, and one that sends faster, a file, is made to wait. Either is
+// dropped when it has read nothing for the stall timeout.
 //
-// # The stop order
+// A flush ends a pipeline and begins another around the same stages, reset. The session's ledger goes on.
 //
-// When Run's context ends: no new clients; sources end; pipelines drain what is on their way, for at
-// most stream.drain_timeout; sessions close, which gives their voices back; the models close; the
-// feed says goodbye; HTTP stops last, so that everybody hears why. What main does on a second signal
-// is not to wait for any of it.
+// # Status
+//
+// A look at the daemon is made when somebody asks, from counters that audio never waits for; watchers share
+// one look per 10 ms and miss what they are too slow to read (feed.go, status.go, metrics.go).
+//
+// # The stop
+//
+// In this order, each within a bound (Daemon.stop):
+//
+//  1. nobody new is let in: /readyz says so, /v1/stream answers shutting_down
+//  2. sources end: the sound card's capture, and each client's input after what was read
+//  3. pipelines drain; each client is sent the rest, drained, and shutting_down; the card plays the rest
+//  4. sessions close; what is not through within stream.drain_timeout is abandoned, counted as aborted
+//  5. models close
+//  6. the feed says goodbye
+//  7. HTTP ends, and Run returns
+//
+// No goroutine outlives Run.
 package daemon
