@@ -38,7 +38,7 @@ func NewLog(c LogConfig, w io.Writer) (*Log, error) {
 	})
 	var out io.Writer = l.diode
 	if c.Format == "console" || c.Format == "auto" && isTerminal(w) {
-		out = zerolog.ConsoleWriter{Out: l.diode, TimeFormat: "15:04:05.000", NoColor: !isTerminal(w)}
+		out = zerolog.ConsoleWriter{Out: l.diode, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
 	}
 	l.Logger = zerolog.New(out).Level(level).With().Timestamp().Logger()
 	return l, nil

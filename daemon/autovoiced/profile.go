@@ -77,7 +77,7 @@ func watch(ctx context.Context, s *screen, server, token string) error {
 		hz = profileHz
 	}
 	err := client.Watch(ctx, server, token, hz, func(status *wire.Status) error {
-		s.show(statusTable(status))
+		s.show(statusTable(status, s.height()))
 		return nil
 	})
 	if errors.Is(err, io.EOF) { // goodbye

@@ -34,6 +34,18 @@ func newScreen(out *os.File) *screen {
 	return s
 }
 
+// height is how many lines there are to fill, without the notes; 0 where there is no end.
+func (s *screen) height() int {
+	if !s.live {
+		return 0
+	}
+	_, height, err := term.GetSize(s.fd)
+	if err != nil {
+		return 24
+	}
+	return height
+}
+
 // show replaces the block. On a terminal it is cut to the window, and the notes stand below it.
 func (s *screen) show(lines []string) {
 	s.last = lines

@@ -11,8 +11,9 @@ import (
 	"github.com/autovoiced/autovoiced/client/wire"
 )
 
-// statusTable is a status as a person reads it, in lines of at most 80 columns. Times are in ms.
-func statusTable(s *wire.Status) []string {
+// statusTable is a status as a person reads it, in lines of at most 80 columns. Times are in ms. Where height
+// lines are not enough (0 is any number), only the first session is shown in full.
+func statusTable(s *wire.Status, height int) []string {
 	lines := []string{
 		fmt.Sprintf("autovoiced %s  %s  up %s  sessions %d (%d since the start)", s.Version, s.State,
 			clockText(s.UptimeSeconds), s.Totals.SessionsActive, s.Totals.Sessions),
@@ -22,14 +23,35 @@ func statusTable(s *wire.Status) []string {
 	if s.Device.State != "off" {
 		lines = append(lines, xrunText(s.Device))
 	}
+	full := len(s.Sessions)
+	if rows := len(lines) + full*(1+sessionLines); height > 0 && rows > height {
+		full = 1
+	}
 	for i := range s.Sessions {
-		lines = append(lines, "")
-		lines = append(lines, sessionTable(&s.Sessions[i])...)
+		if i < full {
+			lines = append(append(lines, ""), sessionTable(&s.Sessions[i])...)
+			continue
+		}
+		if i == full {
+			lines = append(lines, "")
+		}
+		lines = append(lines, sessionLine(&s.Sessions[i]))
 	}
 	for i, l := range lines {
 		lines[i] = strings.TrimRight(cut(l, 80), " ")
 	}
 	return lines
+}
+
+// sessionLines is how many lines a session takes: head, header, four stages, three waits, total, load, ledger
+// and two meters.
+const sessionLines = 14
+
+// sessionLine sums a session up.
+func sessionLine(s *wire.Session) string {
+	t := s.Total.Compute
+	return fmt.Sprintf("%s  voice %s  load %.1f %%  total p50 %s p99 %s ms  %d in %d dropped", s.ID, s.Voice, s.LoadPercent,
+		ms(t.P50), ms(t.P99), s.Ledger.In, s.Ledger.DroppedFrames())
 }
 
 func sessionTable(s *wire.Session) []string {
