@@ -8,6 +8,7 @@ import (
 
 const (
 	catchUpPatience = 5     // chunks over target in a row, before anything is done
+	catchUpGrace    = 50    // the same for a quarter of a chunk, which waits for silence
 	catchUpSilence  = 0.003 // peak, -50 dBFS: what is dropped without a joint
 )
 
@@ -18,6 +19,7 @@ const (
 type catchUp struct {
 	chunk   int // frames that make "one chunk" of lag
 	over    int // chunks in a row that found too much
+	above   int // the same for a quarter of a chunk
 	active  bool
 	piled   int // frames dropped in the present silence
 	least   int
@@ -56,6 +58,11 @@ func (k *catchUp) step(x []float32, excess int, silent bool) (out []float32, dro
 		k.piled = 0
 	}
 	if !k.active {
+		if k.linger(excess) && silence(x) {
+			dropped = min(len(x), excess)
+			bump(&k.frames, uint64(dropped))
+			return x[dropped:], dropped
+		}
 		if excess <= k.chunk {
 			k.over = 0
 			return x, 0
@@ -72,7 +79,7 @@ func (k *catchUp) step(x []float32, excess int, silent bool) (out []float32, dro
 		k.active = false
 		return k.flush(x), 0
 	}
-	if _, _, peak := inspect(x); peak < catchUpSilence {
+	if silence(x) {
 		dropped = min(len(x), excess)
 		return k.flush(x[dropped:]), dropped
 	}
@@ -84,6 +91,22 @@ func (k *catchUp) step(x []float32, excess int, silent bool) (out []float32, dro
 	dropped = len(k.held) - n
 	out, k.held = k.held[:n], k.held[:0]
 	return out, dropped
+}
+
+// linger says whether a part of a chunk has been too much for half a second: what a late first
+// chunk leaves behind when playing begins. It waits for the next pause: nothing is held back for it.
+func (k *catchUp) linger(excess int) bool {
+	if excess <= k.chunk/4 {
+		k.above = 0
+		return false
+	}
+	k.above++
+	return k.above > catchUpGrace
+}
+
+func silence(x []float32) bool {
+	_, _, peak := inspect(x)
+	return peak < catchUpSilence
 }
 
 // flush is what was held back followed by x.

@@ -34,6 +34,25 @@ func TestCatchUpDropsSilenceDownToTheTarget(t *testing.T) {
 	}
 }
 
+func TestCatchUpDropsPartsOfAChunkInThePause(t *testing.T) {
+	k := newCatchUp(48000, 480)
+	x, pause := noise(480), make([]float32, 480)
+	for i := range 2 * catchUpGrace {
+		if out, dropped := k.step(x, 300, false); dropped != 0 || len(out) != 480 {
+			t.Fatalf("chunk %d of sound: %d frames dropped", i, dropped)
+		}
+	}
+	if out, dropped := k.step(pause, 300, false); dropped != 300 || len(out) != 180 {
+		t.Errorf("pause: %d frames dropped, %d left", dropped, len(out))
+	}
+	if _, dropped := k.step(pause, 0, false); dropped != 0 {
+		t.Errorf("at the target: %d frames dropped", dropped)
+	}
+	if _, dropped := k.step(pause, 300, false); dropped != 0 {
+		t.Errorf("at once: %d frames dropped", dropped)
+	}
+}
+
 // TestCatchUpShortensWithoutAClick takes time out of a tone, whose steps are bounded by its slope.
 func TestCatchUpShortensWithoutAClick(t *testing.T) {
 	const hz, amplitude = 150, 0.5

@@ -34,33 +34,40 @@ func (p *Playout) Target() int { return int(p.target.Load()) }
 // Playing reports whether frames come out; false while it buffers.
 func (p *Playout) Playing() bool { return p.playing.Load() }
 
-// ready says whether silence of frames may end. The target is the level just after a chunk has
-// come; so what has come and the time since then must reach it together. Waiting for the level
-// alone would wait for one chunk more, and keep that much delay for good.
-func (p *Playout) ready(frames int) bool {
+// lead is how many more frames of silence come before the first sound, when the next block has so
+// many frames. The target is the level just after a chunk has come; so what has come and the time
+// since then must reach it together. Waiting for the level alone would wait for one chunk more, and
+// keep that much delay for good.
+func (p *Playout) lead(frames int) int {
 	if head := p.ring.head.Load(); head != p.seen {
 		p.seen, p.since = head, 0
 	} else {
 		p.since += frames
 	}
 	held := p.ring.Len()
-	return held > 0 && held+p.since >= p.Target()
+	if held == 0 {
+		return frames
+	}
+	return max(0, p.Target()-held-p.since)
 }
 
-// Play fills dst with the next frames, then silence, and says how many frames are real. It never
-// waits or allocates; one callback at a time calls it.
+// Play fills dst with the next frames, then silence, and says how many frames are real. When it
+// begins to play, silence fills dst up to the first of them. It never waits or allocates; one
+// callback at a time calls it.
 func (p *Playout) Play(dst []float32) int {
-	n := 0
 	draining := p.draining.Load()
-	switch {
-	case p.playing.Load():
-	case p.ready(len(dst)), draining:
+	if !p.playing.Load() {
+		lead := 0
+		if !draining {
+			lead = min(p.lead(len(dst)), len(dst))
+		}
+		p.quiet(dst[:lead])
+		if dst = dst[lead:]; len(dst) == 0 {
+			return 0
+		}
 		p.playing.Store(true)
-	default:
-		p.quiet(dst)
-		return 0
 	}
-	n, _, _, _ = p.ring.Read(dst)
+	n, _, _, _ := p.ring.Read(dst)
 	if n < len(dst) && !draining {
 		p.playing.Store(false)
 		p.underruns.Add(1)
