@@ -99,8 +99,8 @@ void av_flush(av_engine *e) {
   STORE(p->playing, 0);
 }
 
-/* take is Ring.Read, to all channels at once. */
-static uint64_t take(const av_engine *e, av_ring *r, float *const *out, uint64_t frames) {
+/* take is Ring.Read, to all channels at once, from frame `at` of the block on. */
+static uint64_t take(const av_engine *e, av_ring *r, float *const *out, uint64_t at, uint64_t frames) {
   uint64_t from = LOAD(r->tail), t = from, n;
   for (;;) {
     uint64_t head = LOAD(r->head);
@@ -110,7 +110,7 @@ static uint64_t take(const av_engine *e, av_ring *r, float *const *out, uint64_t
       uint32_t word = __atomic_load_n(&r->words[(t + i) & r->mask], __ATOMIC_RELAXED);
       float s;
       memcpy(&s, &word, sizeof s);
-      put(e, out, i, s);
+      put(e, out, at + i, s);
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     if (LOAD(r->claim) - t <= r->mask + 1) break;
@@ -120,35 +120,43 @@ static uint64_t take(const av_engine *e, av_ring *r, float *const *out, uint64_t
   return n;
 }
 
-/* ready says whether a silent playout may begin. The target is the level just after a chunk has
- * come; so what has come and the time since then must reach it together. Waiting for the level
- * alone would wait for one chunk more, and keep that much delay for good. */
-static int ready(av_engine *e, uint64_t head, uint64_t held, uint64_t frames) {
+/* lead is Playout.lead. */
+static uint64_t lead(av_engine *e, uint64_t frames) {
+  av_playout *p = &e->out;
+  uint64_t tail = LOAD(p->ring.tail), head = LOAD(p->ring.head);
   if (head != e->seen) {
     e->seen = head;
     e->since = 0;
   } else {
     e->since += frames;
   }
-  return held > 0 && held + e->since >= (uint64_t)LOAD(e->out.target);
+  uint64_t held = least(head - tail, p->ring.capacity), target = (uint64_t)LOAD(p->target);
+  if (held == 0) return frames;
+  return held + e->since < target ? target - held - e->since : 0;
+}
+
+static void quiet(av_engine *e, float *const *out, uint64_t from, uint64_t to) {
+  for (uint64_t i = from; i < to; i++) put(e, out, i, 0);
+  if (LOAD(e->out.ring.head) > 0) __atomic_fetch_add(e->out.silence, to - from, __ATOMIC_SEQ_CST);
 }
 
 /* playout is Playout.Play. */
 static void playout(av_engine *e, float *const *out, uint64_t frames) {
   av_playout *p = &e->out;
-  uint64_t n = 0, tail = LOAD(p->ring.tail), head = LOAD(p->ring.head);
+  uint64_t from = 0;
   int draining = LOAD(p->draining) != 0;
-  if (!LOAD(p->playing) && (ready(e, head, least(head - tail, p->ring.capacity), frames) || draining))
+  if (!LOAD(p->playing)) {
+    if (!draining) from = least(lead(e, frames), frames);
+    quiet(e, out, 0, from);
+    if (from == frames) return;
     STORE(p->playing, 1);
-  if (LOAD(p->playing)) {
-    n = take(e, &p->ring, out, frames);
-    if (n < frames && !draining) {
-      STORE(p->playing, 0);
-      __atomic_fetch_add(p->underruns, 1, __ATOMIC_SEQ_CST);
-    }
   }
-  for (uint64_t i = n; i < frames; i++) put(e, out, i, 0);
-  if (LOAD(p->ring.head) > 0) __atomic_fetch_add(p->silence, frames - n, __ATOMIC_SEQ_CST);
+  uint64_t n = take(e, &p->ring, out, from, frames - from);
+  if (n < frames - from && !draining) {
+    STORE(p->playing, 0);
+    __atomic_fetch_add(p->underruns, 1, __ATOMIC_SEQ_CST);
+  }
+  quiet(e, out, from + n, frames);
 }
 
 static void count_gap(av_engine *e, int64_t now) {

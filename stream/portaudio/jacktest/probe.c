@@ -16,15 +16,17 @@ static int process(jack_nframes_t n, void *arg) {
   memset(out, 0, n * sizeof *out);
   int state = LOAD(&p->state);
   if (state == 1) {
-    p->start = p->next = now;
+    p->start = now + p->lead;
+    p->next = now;
     state = 2;
     STORE(&p->state, 2);
   }
   if (state != 2) return 0;
   p->skipped += now - p->next;
   p->next = now + n;
-  uint32_t at = now - p->start;
+  int64_t at = (int32_t)(now - p->start); /* below 0: the lead's silence */
   for (uint32_t i = 0; i < n; i++, at++) {
+    if (at < 0) continue;
     if (at < p->signal_frames) out[i] = p->signal[at];
     if (at < p->frames) p->recording[at] = in[i];
   }
@@ -66,7 +68,7 @@ jt_probe *jt_open(const char *server, const char *name) {
   return p;
 }
 
-int jt_run(jt_probe *p, const float *signal, uint32_t signal_frames, uint32_t frames) {
+int jt_run(jt_probe *p, const float *signal, uint32_t signal_frames, uint32_t frames, uint32_t lead) {
   free(p->signal);
   free(p->recording);
   p->signal = malloc(signal_frames * sizeof *signal + 1);
@@ -75,6 +77,7 @@ int jt_run(jt_probe *p, const float *signal, uint32_t signal_frames, uint32_t fr
   memcpy(p->signal, signal, signal_frames * sizeof *signal);
   p->signal_frames = signal_frames;
   p->frames = frames;
+  p->lead = lead;
   p->skipped = 0;
   STORE(&p->xruns, 0);
   STORE(&p->state, 1);

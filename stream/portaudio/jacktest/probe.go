@@ -103,13 +103,14 @@ func (p *Probe) join(from, to string) error {
 	return nil
 }
 
-// Run sends signal, then silence for tail frames, and records all the while.
+// Run sends signal, then silence for tail frames, and records all the while. Before that comes a
+// second of silence, in which the converter's playout finds its level.
 func (p *Probe) Run(ctx context.Context, signal []float32, tail int) (Recording, error) {
 	if len(signal) == 0 {
 		return Recording{}, errors.New("nothing to send")
 	}
 	frames := len(signal) + tail
-	if C.jt_run(p.p, (*C.float)(&signal[0]), C.uint32_t(len(signal)), C.uint32_t(frames)) != 0 {
+	if C.jt_run(p.p, (*C.float)(&signal[0]), C.uint32_t(len(signal)), C.uint32_t(frames), C.uint32_t(p.Rate)) != 0 {
 		return Recording{}, errors.New("no memory for the recording")
 	}
 	poll := time.NewTicker(10 * time.Millisecond)

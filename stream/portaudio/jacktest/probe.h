@@ -10,7 +10,7 @@ typedef struct {
   jack_client_t *client;
   jack_port_t *feed, *record;
   float *signal, *recording;
-  uint32_t signal_frames, frames;
+  uint32_t signal_frames, frames, lead;
   uint32_t start;    /* frame time of signal[0] */
   uint32_t next;     /* frame time that the next cycle should have */
   uint32_t skipped;  /* frames of cycles that never came to us */
@@ -20,7 +20,7 @@ typedef struct {
 } jt_probe;
 
 jt_probe *jt_open(const char *server, const char *name);
-int jt_run(jt_probe *p, const float *signal, uint32_t signal_frames, uint32_t frames);
+int jt_run(jt_probe *p, const float *signal, uint32_t signal_frames, uint32_t frames, uint32_t lead);
 int jt_state(const jt_probe *p);
 int jt_down(const jt_probe *p);
 void jt_disarm(jt_probe *p);
