@@ -24,11 +24,11 @@ run: deps build selfcheck ## install what is missing, build, check with a bundle
 
 .PHONY: build
 build: deps ## build bin/autovoiced
-	@go build -ldflags '-X $(VERSION_IN)=$(VERSION)' -o $(BIN) ./daemon/autovoiced
+	@go build -buildvcs=false -ldflags '-X $(VERSION_IN)=$(VERSION)' -o $(BIN) ./daemon/autovoiced
 
 .PHONY: install
 install: deps ## install autovoiced into Go's bin folder
-	go install -ldflags '-X $(VERSION_IN)=$(VERSION)' ./daemon/autovoiced
+	go install -buildvcs=false -ldflags '-X $(VERSION_IN)=$(VERSION)' ./daemon/autovoiced
 
 .PHONY: deps
 deps: ## install the packages and the ONNX Runtime that are missing
@@ -60,11 +60,11 @@ vet:
 
 .PHONY: race
 race:
-	go test -race -timeout 20m $(PKGS)
+	CI=1 go test -race -timeout 20m $(PKGS)
 
 .PHONY: e2e
 e2e: build deps-test ## the built binary against real sockets, signals and JACK's dummy sound card
-	go test -tags e2e -count 1 -timeout 15m -run 'E2E' -v ./daemon/... ./stream/... 2>&1 | grep -Ev '^(=== (RUN|PAUSE|CONT)|testing: warning: no tests to run|PASS$$)'
+	CI=1 go test -tags e2e -count 1 -timeout 15m -run 'E2E' -v ./daemon/... ./stream/... 2>&1 | grep -Ev '^(=== (RUN|PAUSE|CONT)|testing: warning: no tests to run|PASS$$)'
 
 .PHONY: bench
 bench: build ## the figures of the README, as a table, as JSON and as Go benchmarks
