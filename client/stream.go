@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -26,6 +28,7 @@ type Stream struct {
 	frame    []byte
 	sequence uint32
 
+	data    bytes.Buffer
 	samples []float32
 	expect  uint32
 	final   bool
@@ -145,7 +148,7 @@ func (s *Stream) writeLocked(ctx context.Context, kind int, data []byte) error {
 // *wire.Error; io.EOF comes after the final *wire.Drained.
 func (s *Stream) Recv(ctx context.Context) (Event, error) {
 	ev, err := s.read(ctx)
-	if err == io.EOF && !s.final {
+	if errors.Is(err, io.EOF) && !s.final {
 		return ev, io.ErrUnexpectedEOF
 	}
 	return ev, err
@@ -157,10 +160,15 @@ func (s *Stream) read(ctx context.Context) (Event, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Now()) })
 	defer stop()
-	kind, data, err := s.conn.ReadMessage()
+	kind, r, err := s.conn.NextReader()
+	if err == nil {
+		s.data.Reset()
+		_, err = s.data.ReadFrom(r)
+	}
 	if err != nil {
 		return Event{}, readError(ctx, err)
 	}
+	data := s.data.Bytes()
 	if kind == websocket.BinaryMessage {
 		return s.audio(data)
 	}

@@ -145,7 +145,22 @@ func (l *live) speak(opening context.Context) (err error) {
 	l.take(duplex)
 	defer l.leave()
 	l.d.log.Info().Stringer("device", duplex.Opening()).Str("voice", s.voice).Msg("sound card open")
-	return s.run(l.d.hard, source, sink)
+	ctx, cancel := context.WithCancel(l.d.hard)
+	attended := make(chan struct{})
+	go func() {
+		defer close(attended)
+		s.attend(ctx, l.overloaded)
+	}()
+	defer func() {
+		cancel()
+		<-attended
+	}()
+	return s.run(ctx, source, sink)
+}
+
+func (l *live) overloaded(n *wire.Notice) {
+	l.d.sessions.countNotice(n.Code)
+	l.d.log.Warn().Str("kind", n.Code).Uint64("chunks", n.Count).Msg(n.Message)
 }
 
 // take makes the device known, and ends it at once if the stop came before.

@@ -306,6 +306,9 @@ func (o *outbox) abandon() {
 func (o *outbox) interrupt() { _ = o.conn.NetConn().SetWriteDeadline(time.Unix(1, 0)) }
 
 func isTimeout(err error) bool {
+	if err == nil { // before t, which costs an allocation
+		return false
+	}
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
 }

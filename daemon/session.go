@@ -40,7 +40,7 @@ type session struct {
 	delay    time.Duration // see latency
 
 	out     *outbox // of a client; nil where the sink is the end
-	timings *rate   // of the same
+	timings *rate   // pushed to the same
 }
 
 func sessionID(kind string, n uint64) string { return fmt.Sprintf("%s-%d", kind, n) }
@@ -70,6 +70,7 @@ func (s *studio) newSession(r request) (*session, *wire.Error) {
 		kind: r.kind, voice: name, since: time.Now().UTC(),
 		provider: wireProvider(engine.Provider(), engine.Warnings()),
 		studio:   s, conv: conv, chain: chain, ledger: new(stream.Ledger),
+		timings: newRate(0),
 	}
 	out.setFormat(r.format)
 	return out, nil
@@ -133,7 +134,7 @@ func (s *session) apply(u *wire.Update) *wire.Error {
 			return wire.Errorf(wire.CodeBadParam, "mix", "%v", err)
 		}
 	}
-	if u.Timings != nil && s.timings != nil {
+	if u.Timings != nil {
 		s.timings.set(*u.Timings)
 	}
 	return nil
@@ -198,8 +199,9 @@ func (s *session) status() wire.Session {
 // close gives the voice back. Nothing runs any more.
 func (s *session) close() error { return s.conv.Close() }
 
-// attend pushes timings to a client and tells it of overload, beside the audio.
-func (s *session) attend(ctx context.Context, out *outbox, notice func(*wire.Notice)) {
+// attend looks after a running session beside its audio until ctx ends: it pushes timings to a client, and
+// tells of overload, once for each run of it.
+func (s *session) attend(ctx context.Context, notice func(*wire.Notice)) {
 	health := time.NewTicker(time.Second)
 	defer health.Stop()
 	told := false
@@ -208,22 +210,31 @@ func (s *session) attend(ctx context.Context, out *outbox, notice func(*wire.Not
 		case <-ctx.Done():
 			return
 		case <-s.timings.tick():
-			out.push(&wire.Timing{Pipeline: s.measured()})
+			s.out.push(&wire.Timing{Pipeline: s.measured()})
 		case <-s.timings.changed:
 		case <-health.C:
-			p := s.pipeline.Load()
-			if p == nil {
-				continue
+			over := s.overload()
+			if over != nil && !told {
+				notice(over)
 			}
-			load := p.Snapshot().Load
-			if over := load.Run >= overloadRun; over && !told {
-				notice(&wire.Notice{Code: wire.NoticeOverload, Count: load.Overloads, Message: fmt.Sprintf(
-					"conversion takes %.0f %% of the audio's time", load.Mean)})
-				told = true
-			} else if !over {
-				told = false
-			}
+			told = over != nil
 		}
+	}
+}
+
+// overload is what to say when many chunks in a row took longer than they last; nil when they did not.
+func (s *session) overload() *wire.Notice {
+	p := s.pipeline.Load()
+	if p == nil {
+		return nil
+	}
+	load := p.Snapshot().Load
+	if load.Run < overloadRun {
+		return nil
+	}
+	return &wire.Notice{
+		Code: wire.NoticeOverload, Count: load.Overloads,
+		Message: fmt.Sprintf("conversion takes %.0f %% of the audio's time", load.Mean),
 	}
 }
 

@@ -177,18 +177,24 @@ func (s *socketSource) message(timeout time.Duration) (int, error) {
 	if err == nil {
 		s.data, err = readAll(s.data[:0], r, s.limit)
 	}
+	if err != nil {
+		return 0, s.fault(err, timeout)
+	}
+	return kind, nil
+}
+
+// fault says in the protocol's words why a read failed.
+func (s *socketSource) fault(err error, timeout time.Duration) error {
 	var tooLarge *wire.Error
 	switch {
-	case err == nil:
-		return kind, nil
 	case errors.As(err, &tooLarge):
-		return 0, tooLarge
+		return tooLarge
 	case errors.Is(err, websocket.ErrReadLimit):
-		return 0, wire.Errorf(wire.CodeTooLarge, "", "message over the limit of %d bytes", s.limit)
+		return wire.Errorf(wire.CodeTooLarge, "", "message over the limit of %d bytes", s.limit)
 	case isTimeout(err):
-		return 0, wire.Errorf(wire.CodeIdleTimeout, "", "nothing was sent for %v", timeout)
+		return wire.Errorf(wire.CodeIdleTimeout, "", "nothing was sent for %v", timeout)
 	}
-	return 0, fmt.Errorf("%w: %w", errClientGone, err)
+	return fmt.Errorf("%w: %w", errClientGone, err)
 }
 
 // readAll appends r to dst, up to limit bytes.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/autovoiced/autovoiced/client"
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/dsp"
@@ -304,5 +306,40 @@ func TestUpdateWhileItSpeaks(t *testing.T) {
 	reply, _ := converse(t, s, buzz(8000, 16000), fixed(160))
 	if len(reply) != 8000 {
 		t.Errorf("%d frames after the updates, want 8000", len(reply))
+	}
+}
+
+// TestStreamHardlyAllocates: on its way from socket to socket a chunk costs the daemon one small allocation,
+// the socket library's own; the rest of what is allowed here is the client's.
+func TestStreamHardlyAllocates(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
+	d := serve(t, transparent, func(c *Config) { c.HTTP.RealTimeFactor = 1000 })
+	r := rawDial(t, d, "")
+	r.text(`{"type":"start","format":{"encoding":"f32le","rate":48000,"channels":1}}`)
+	sent := mono48k.Encode(wire.Header{}.Append(nil), noise(480, 1))
+	got := make([]byte, 4096)
+	exchange := func() {
+		if err := r.WriteMessage(websocket.BinaryMessage, sent); err != nil {
+			t.Fatal(err)
+		}
+		sent[4]++
+		for kind := 0; kind != websocket.BinaryMessage; {
+			var body io.Reader
+			var err error
+			if kind, body, err = r.NextReader(); err != nil {
+				t.Fatal(err)
+			}
+			for err == nil {
+				_, err = body.Read(got)
+			}
+		}
+	}
+	for range 200 {
+		exchange()
+	}
+	if n := testing.AllocsPerRun(500, exchange); n > 5 {
+		t.Errorf("a chunk through the socket allocates %v times, want at most 5, 4 of them the client's", n)
 	}
 }

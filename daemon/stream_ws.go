@@ -153,7 +153,7 @@ func (c *connection) converse(start *wire.Start) error {
 	attended := make(chan struct{})
 	go func() {
 		defer close(attended)
-		c.session.attend(ctx, c.out, c.notice)
+		c.session.attend(ctx, c.notice)
 	}()
 	defer func() {
 		cancel()
