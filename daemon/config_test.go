@@ -144,6 +144,9 @@ func TestBadConfigs(t *testing.T) {
 					t.Errorf("message is\n  %v\nwant in it\n  %s", err, want)
 				}
 			}
+			if n := strings.Count(err.Error(), filepath.Base(file)); n > 2*wants {
+				t.Errorf("the place is named %d times: %v", n, err)
+			}
 			if wants == 0 {
 				t.Error("the file does not say what it wants")
 			}

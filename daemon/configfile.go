@@ -88,13 +88,13 @@ func (l *loader) mapping(name, prefix string, node ast.Node) error {
 	case *ast.MappingValueNode:
 		pairs = []*ast.MappingValueNode{n}
 	default:
-		return fmt.Errorf("%s:%d: expected keys with values, found %q", name, lineOf(node), node.String())
+		return &locatedError{fmt.Sprintf("%s:%d", name, lineOf(node)), fmt.Errorf("expected keys with values, found %q", node.String())}
 	}
 	for _, pair := range pairs {
 		path := prefix + pair.Key.GetToken().Value
 		where := fmt.Sprintf("%s:%d", name, lineOf(pair.Key))
 		if first, dup := l.origins[path]; dup {
-			return fmt.Errorf("%s: '%s' is set twice, first at %s", where, path, first)
+			return &locatedError{where, fmt.Errorf("'%s' is set twice, first at %s", path, first)}
 		}
 		l.origins[path] = where
 		if err := l.pair(name, path, pair.Value); err != nil {

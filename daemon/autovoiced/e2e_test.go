@@ -206,6 +206,8 @@ func TestE2EUsage(t *testing.T) {
 	for _, preset := range []string{"fast", "balanced", "quality"} {
 		autovoiced(t, "convert", sample, "-o", "x.wav", "--preset", preset).wantFailure(t, exitUsage, preset, "--preset live")
 	}
+	autovoiced(t, "voices", "--profile").wantFailure(t, exitUsage, "--profile")
+	autovoiced(t, "convert", sample, "-o", filepath.Join(t.TempDir(), "x.wav"), "--pitch", "-3").wantSuccess(t)
 	r := autovoiced(t, "--help").wantSuccess(t)
 	for _, word := range []string{"live", "stream", "convert", "voices", "devices", "bench", "102"} {
 		if !strings.Contains(r.out, word) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -60,9 +61,12 @@ func run(args []string, out, errOut *os.File) int {
 	if len(args) > 0 && args[0] == "help" {
 		args = append(args[1:], "--help")
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(joinNegative(args))
 	if exited >= 0 { // --help has been printed
 		return exited
+	}
+	if err == nil && parsed.Command() != "serve" && (c.Profile || c.Check || c.ShowVersion) {
+		err = fmt.Errorf("--profile, --check and --version go without a command, not with %s", parsed.Command())
 	}
 	if err != nil {
 		complain(errOut, fmt.Errorf("%w; `autovoiced help` lists what there is", err))
@@ -75,6 +79,21 @@ func run(args []string, out, errOut *os.File) int {
 		complain(errOut, err)
 	}
 	return exitCode(err)
+}
+
+var negative = regexp.MustCompile(`^-\.?[0-9]`)
+
+// joinNegative lets a flag have a negative number as its value without an equals sign: no flag of ours is a digit.
+func joinNegative(args []string) []string {
+	var out []string
+	for _, a := range args {
+		if n := len(out); n > 0 && strings.HasPrefix(out[n-1], "--") && !strings.Contains(out[n-1], "=") && negative.MatchString(a) {
+			out[n-1] += "=" + a
+			continue
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 func description() string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -126,6 +127,14 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("exit code %d twice or without a meaning", c.code)
 		}
 		seen[c.code] = true
+	}
+}
+
+func TestNegativeValues(t *testing.T) {
+	got := joinNegative([]string{"convert", "-3.wav", "-o", "-4", "--pitch", "-3", "--quiet", "--pitch=-2", "-.5"})
+	want := []string{"convert", "-3.wav", "-o", "-4", "--pitch=-3", "--quiet", "--pitch=-2", "-.5"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
