@@ -75,9 +75,8 @@ type PitchConfig struct {
 // VoiceConfig is the voice that is spoken with when nobody asks for another.
 type VoiceConfig struct {
 	// Name is from `autovoiced voices`; empty is the first of them.
-	Name   string          `yaml:"name"`
-	Pitch  wire.PitchShift `yaml:"pitch"`
-	Preset string          `yaml:"preset" oneof:"live"`
+	Name  string          `yaml:"name"`
+	Pitch wire.PitchShift `yaml:"pitch"`
 }
 
 // MixingConfig is the last stage.
@@ -126,7 +125,7 @@ func Default() Config {
 			GateHold:    200 * time.Millisecond,
 		},
 		Pitch:  PitchConfig{MinHz: 55, MaxHz: 1000},
-		Voice:  VoiceConfig{Pitch: wire.PitchShift{Auto: true}, Preset: "live"},
+		Voice:  VoiceConfig{Pitch: wire.PitchShift{Auto: true}},
 		Mixing: MixingConfig{DryWet: 1, Limiter: true, Ceiling: -1},
 		Infer:  infer.DefaultConfig(),
 		Status: StatusConfig{Hz: 10},
