@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/autovoiced/autovoiced/client/wire"
 )
 
 // Version is the program's, set by the linker.
@@ -34,7 +36,8 @@ type Daemon struct {
 	live     *live
 	sessions sessions
 	guests   guests
-	sockets  sync.WaitGroup // of the feed
+	sockets  sync.WaitGroup // handlers that may have taken a connection from HTTP
+	watchers atomic.Int64
 	hard     context.Context
 	abandon  context.CancelFunc
 	phase    atomic.Value // string
@@ -51,6 +54,7 @@ func New(cfg Config, log *Log) (*Daemon, error) {
 	}
 	d := &Daemon{studio: s, log: log, ready: make(chan struct{})}
 	d.sessions.limit = cfg.HTTP.MaxSessions
+	d.guests.limit = guestsPerSession*cfg.HTTP.MaxSessions + guestsAnyway
 	d.hard, d.abandon = context.WithCancel(context.Background())
 	d.phase.Store(stateStarting)
 	d.feed = newFeed(d.Status)
@@ -81,7 +85,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	d.addr.Store(listener.Addr())
 	server := &http.Server{
-		Handler: d.handler(), ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout,
+		Handler: d.handler(), MaxHeaderBytes: wire.MaxControl,
+		ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: stdlog.New(httpFaults{d.faults}, "", 0),
 	}
 	served := make(chan error, 1)
@@ -123,6 +128,7 @@ func (d *Daemon) stop(server *http.Server) error {
 	if serr := server.Shutdown(last); serr != nil {
 		err = errors.Join(err, fmt.Errorf("http: %w", serr), server.Close())
 	}
+	d.abandon()
 	d.sockets.Wait() // each has a deadline
 	return err
 }

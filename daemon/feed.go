@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	minFeedHz = 1
-	maxFeedHz = 50
+	minFeedHz   = 1
+	maxFeedHz   = 50
+	maxWatchers = 64
 	// feedPatience is how long one message may take to leave, and how long a silent watcher that does not
 	// answer pings stays.
 	feedPatience = 5 * time.Second
@@ -69,12 +70,17 @@ func (d *Daemon) serveStatus(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
+	defer d.watchers.Add(-1)
+	if d.watchers.Add(1) > maxWatchers {
+		writeError(w, http.StatusServiceUnavailable, wire.Errorf(wire.CodeTooManySessions, "", "%d watch already, as many as may", maxWatchers))
+		return
+	}
+	d.sockets.Add(1) // before HTTP lets the connection go
+	defer d.sockets.Done()
 	conn, uerr := upgrade(w, r)
 	if uerr != nil {
 		return // the upgrader has answered
 	}
-	d.sockets.Add(1)
-	defer d.sockets.Done()
 	d.feed.serve(conn, hz)
 }
 

@@ -21,6 +21,7 @@ const (
 	headerTimeout = 5 * time.Second
 	// answerTimeout bounds a plain answer; sockets set their own deadlines.
 	answerTimeout = 30 * time.Second
+	idleTimeout   = time.Minute
 	socketBuffer  = 4096
 )
 

@@ -129,7 +129,7 @@ func (l *live) speak(opening context.Context) (err error) {
 		Clock: l.d.clock, Chunk: l.d.cfg.Stream.Chunk, Ledger: s.ledger, Notify: l.notify,
 	})
 	if err != nil {
-		return err
+		return explained(err)
 	}
 	defer func() { err = errors.Join(err, duplex.Close()) }()
 	source, sink := duplex.Source(), duplex.Sink()
@@ -178,7 +178,7 @@ func (l *live) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.past = l.figures(l.duplex.Stats())
-	l.duplex = nil
+	l.duplex, l.state = nil, deviceStopped // until run knows better
 }
 
 func (l *live) notify(state portaudio.State, err error) {

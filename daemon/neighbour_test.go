@@ -402,6 +402,29 @@ func TestTooManySessions(t *testing.T) {
 	})
 }
 
+// TestTooManyConnections: those that never start are bounded as well, and watchers are.
+func TestTooManyConnections(t *testing.T) {
+	d := serve(t, func(c *Config) { c.HTTP.MaxSessions = 1 })
+	for range guestsPerSession + guestsAnyway {
+		rawDial(t, d, "")
+	}
+	eventually(t, "all are in", func() bool {
+		d.guests.mu.Lock()
+		defer d.guests.mu.Unlock()
+		return len(d.guests.end) == d.guests.limit
+	})
+	if e, code := rawDial(t, d, "").end(); e == nil || e.Code != wire.CodeTooManySessions || code != wire.CloseTryLater {
+		t.Errorf("one more gets %+v and %d, want %s", e, code, wire.CodeTooManySessions)
+	}
+	for range maxWatchers {
+		rawFeed(t, d, "?hz=1")
+	}
+	err := client.Watch(t.Context(), d.url, "", 1, func(*wire.Status) error { return nil })
+	if e, ok := err.(*wire.Error); !ok || e.Code != wire.CodeTooManySessions {
+		t.Errorf("one more watcher gets %v, want %s", err, wire.CodeTooManySessions)
+	}
+}
+
 // TestTwentySpeakersAtOnce: every ledger is exact to the frame and every sample comes back.
 func TestTwentySpeakersAtOnce(t *testing.T) {
 	d := serve(t, transparent, func(c *Config) { c.HTTP.MaxSessions = 20 })

@@ -36,6 +36,7 @@ type session struct {
 	chain    *chain
 	ledger   *stream.Ledger
 	pipeline atomic.Pointer[stream.Pipeline] // the newest
+	before   atomic.Pointer[stream.Pipeline] // the one before a flush, shown until the newest has something to show
 	profile  stream.ProfilingFunc
 	delay    time.Duration // see latency
 
@@ -101,6 +102,7 @@ func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sin
 	if err != nil {
 		return err
 	}
+	s.before.Store(s.pipeline.Load()) // first, so that there is always something to show
 	s.pipeline.Store(p)
 	return p.Run(ctx)
 }
@@ -182,7 +184,11 @@ func (s *session) account() wire.Ledger {
 func (s *session) measured() wire.Pipeline {
 	var p wire.Pipeline
 	if running := s.pipeline.Load(); running != nil {
-		p = wirePipeline(running.Snapshot())
+		look := running.Snapshot()
+		if before := s.before.Load(); before != nil && look.Chunks == 0 {
+			look = before.Snapshot()
+		}
+		p = wirePipeline(look)
 	}
 	p.Ledger = s.account()
 	p.AlgorithmicLatencyMS = milliseconds(s.latency())
@@ -204,14 +210,16 @@ func (s *session) close() error { return s.conv.Close() }
 func (s *session) attend(ctx context.Context, notice func(*wire.Notice)) {
 	health := time.NewTicker(time.Second)
 	defer health.Stop()
-	told := false
+	told, due := false, s.timings.tick()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.timings.tick():
+		case <-due:
 			s.out.push(&wire.Timing{Pipeline: s.measured()})
+			due = s.timings.tick()
 		case <-s.timings.changed:
+			due = s.timings.tick()
 		case <-health.C:
 			over := s.overload()
 			if over != nil && !told {

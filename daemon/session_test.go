@@ -63,3 +63,18 @@ func TestOverloadIsTold(t *testing.T) {
 		t.Errorf("told %+v, want overload once", told)
 	}
 }
+
+// TestRateChangesAtOnce: a new rate does not wait for the old one's period, and 0 never comes.
+func TestRateChangesAtOnce(t *testing.T) {
+	r := newRate(0)
+	if r.tick() != nil {
+		t.Error("a rate of 0 ticks")
+	}
+	r.set(1000)
+	<-r.changed
+	select {
+	case <-r.tick():
+	case <-time.After(time.Second):
+		t.Error("1000 Hz does not tick within a second")
+	}
+}

@@ -247,6 +247,18 @@ func TestFlushEndsOneSignalAndBeginsAnother(t *testing.T) {
 	}
 }
 
+func TestNoAudioAtAll(t *testing.T) {
+	d := serve(t, func(c *Config) { c.Voice.Name = tinyVoice })
+	reply, ledger := converse(t, dial(t, d.url, wire.Start{Format: mono48k}), nil, fixed(1))
+	if len(reply) != 0 || ledger.In != 0 || !ledger.Balanced() {
+		t.Errorf("%d frames for nothing, ledger %+v", len(reply), ledger)
+	}
+	reply, ledger = converse(t, dial(t, d.url, wire.Start{Format: mono48k}), []float32{0.5}, fixed(1))
+	if len(reply) != 1 || ledger.In != 1 || ledger.Out != 1 {
+		t.Errorf("%d frames for one, ledger %+v", len(reply), ledger)
+	}
+}
+
 func TestRawFraming(t *testing.T) {
 	d := serve(t, transparent)
 	s, err := client.Dial(t.Context(), d.url, client.Options{Raw: true, Start: wire.Start{Format: mono48k}})

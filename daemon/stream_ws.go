@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -20,6 +19,8 @@ const (
 	lingerTime = 2 * time.Second
 	// readLimit is the socket library's own bound, far over ours, which comes with a typed error.
 	readLimit = 64 << 20
+	// Connections that have not started or are being closed come on top of the sessions, but not without end.
+	guestsPerSession, guestsAnyway = 2, 16
 )
 
 // serveStream is one client of /v1/stream, from the upgrade to the close.
@@ -34,14 +35,16 @@ func (d *Daemon) serveStream(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusUpgradeRequired, wire.Errorf(wire.CodeBadMessage, "", "/v1/stream is a WebSocket"))
 		return
 	}
+	d.sockets.Add(1) // before HTTP lets the connection go
+	defer d.sockets.Done()
 	conn, err := upgrade(w, r)
 	if err != nil {
 		return // the upgrader has answered
 	}
 	c := newConnection(d, conn, framing == "raw")
-	leave, err := d.guests.enter(c.source.Close)
-	if err != nil {
-		c.close(wire.Errorf(wire.CodeShuttingDown, "", "the daemon is stopping"))
+	leave, werr := d.guests.enter(c.source.Close)
+	if werr != nil {
+		c.close(werr)
 		return
 	}
 	defer leave()
@@ -186,7 +189,7 @@ func (c *connection) close(err error) {
 	}
 	if e := c.blame(err); e != nil {
 		c.d.sessions.countError(e.Code)
-		c.d.log.Info().Str("client", c.conn.RemoteAddr().String()).Str("code", string(e.Code)).Str("param", e.Param).Msg(e.Message)
+		c.d.faults.Reportf("client "+string(e.Code), "client %v: %v", c.conn.RemoteAddr(), e)
 		e.Fatal = true
 		c.out.post(e)
 		code, reason = e.Code.Close(), string(e.Code)
@@ -235,6 +238,7 @@ func linger(conn net.Conn) {
 
 // guests are the connections of /v1/stream, so that a stop reaches all of them.
 type guests struct {
+	limit  int
 	mu     sync.Mutex
 	closed bool
 	next   int
@@ -242,12 +246,15 @@ type guests struct {
 	all    sync.WaitGroup
 }
 
-// enter lets a connection in unless the daemon is stopping; end asks it to finish.
-func (g *guests) enter(end func() error) (leave func(), err error) {
+// enter lets a connection in unless there are too many or the daemon is stopping; end asks it to finish.
+func (g *guests) enter(end func() error) (leave func(), err *wire.Error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return nil, fmt.Errorf("stopping")
+		return nil, wire.Errorf(wire.CodeShuttingDown, "", "the daemon is stopping")
+	}
+	if len(g.end) >= g.limit {
+		return nil, wire.Errorf(wire.CodeTooManySessions, "", "%d connections are open, as many as may", g.limit)
 	}
 	if g.end == nil {
 		g.end = map[int]func() error{}

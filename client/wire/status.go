@@ -29,7 +29,8 @@ type Provider struct {
 
 // Device is the state of the sound card's session.
 type Device struct {
-	State  string `json:"state"` // off, unavailable, starting, running, reconnecting or stopped
+	// State is off, unavailable, starting, running, reconnecting, failed, closed or stopped.
+	State  string `json:"state"`
 	Input  string `json:"input,omitempty"`
 	Output string `json:"output,omitempty"`
 	Error  string `json:"error,omitempty"`
