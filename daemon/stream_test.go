@@ -355,3 +355,22 @@ func TestStreamHardlyAllocates(t *testing.T) {
 		t.Errorf("a chunk through the socket allocates %v times, want at most 5, 4 of them the client's", n)
 	}
 }
+
+// TestTimingsKeepTheirRate: at most as many a second as asked for, and about that many.
+func TestTimingsKeepTheirRate(t *testing.T) {
+	d := serve(t)
+	s := dial(t, d.url, wire.Start{Format: mono48k, Timings: 20})
+	began, n := time.Now(), 0
+	for n < 20 {
+		ev, err := s.Recv(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := ev.Message.(*wire.Timing); ok {
+			n++
+		}
+	}
+	if took := time.Since(began); took < 990*time.Millisecond || took > 5*time.Second {
+		t.Errorf("20 timings at 20 Hz took %v, want 1 s", took)
+	}
+}
