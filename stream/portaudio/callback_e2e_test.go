@@ -15,7 +15,7 @@ import (
 
 // Why the callback is C: with every processor busy in Go, a Go callback waits for one.
 func TestE2ECallbackGapsUnderLoad(t *testing.T) {
-	const busy, duration = 2, 5 * time.Second
+	const busy, duration = 2, 3 * time.Second
 	server := serve(t, jacktest.Options{Rate: 48000, Period: 128})
 
 	c := convert(t, Default())

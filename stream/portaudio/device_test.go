@@ -55,6 +55,29 @@ func TestPick(t *testing.T) {
 	}
 }
 
+func TestOneClock(t *testing.T) {
+	hw, hdmi, system, firefox := some[0], some[1], some[3], some[4]
+	virtual := some[2]
+	virtual.virtual = true
+	for _, c := range []struct {
+		in, out *Device
+		want    bool
+	}{
+		{&hw, &hw, true},
+		{&hw, &hdmi, false},
+		{&virtual, &virtual, false},
+		{&system, &system, true},
+		{&firefox, &system, true},
+		{&hw, &system, false},
+		{nil, &hw, false},
+		{&hw, nil, false},
+	} {
+		if got := oneClock(c.in, c.out); got != c.want {
+			t.Errorf("%v and %v: %t", c.in, c.out, got)
+		}
+	}
+}
+
 func TestMissingListsWhatThereIs(t *testing.T) {
 	_, err := output.pick(some, "nonsuch", "")
 	if msg := err.Error(); !strings.Contains(msg, `no output device "nonsuch"`) || !strings.Contains(msg, "1: HDMI (hw:0,3) [ALSA] 0 in, 8 out, 44100 Hz") ||
@@ -72,6 +95,10 @@ func TestFormatErrorListsRates(t *testing.T) {
 	msg := (&FormatError{Rate: 22050, Opening: Opening{Input: &d, Output: &d}, Can: []int{48000, 44100}}).Error()
 	if want := "0: HDA Intel: ALC (hw:0,0) [ALSA] 2 in, 2 out, 44100 Hz do not run at 22050 Hz; possible: 48000, 44100 Hz"; msg != want {
 		t.Errorf("got  %s\nwant %s", msg, want)
+	}
+	msg = (&FormatError{Opening: Opening{Input: &d}, Own: 44100, Refusal: errors.New("Device unavailable")}).Error()
+	if !strings.Contains(msg, "cannot be opened: Device unavailable") {
+		t.Error(msg)
 	}
 	d.Rate = 96000
 	if msg = (&FormatError{Opening: Opening{Input: &d}, Own: 96000}).Error(); !strings.Contains(msg, "the device says 96000 Hz") {

@@ -151,7 +151,7 @@ func (d *Duplex) disconnect() error {
 	}
 	d.mu.Unlock()
 	if l == nil {
-		return nil
+		return paLane.quarantine() // perhaps with what was ours still inside
 	}
 	_, err := enter(paLane, d.cfg.Deadline, func(step func(string)) (struct{}, error) {
 		l.end(step)

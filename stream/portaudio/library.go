@@ -15,6 +15,7 @@ static void av_name(const char *name) {
 import "C"
 
 import (
+	"errors"
 	"fmt"
 
 	pa "github.com/gordonklaus/portaudio"
@@ -36,6 +37,7 @@ func acquire(step func(string)) error {
 	if paUsers == 0 {
 		step("Pa_Initialize")
 		C.av_name(paName)
+		C.av_quiet_alsa()
 		var err error
 		if hushed(func() { err = pa.Initialize() }); err != nil {
 			return fmt.Errorf("start PortAudio: %w", err)
@@ -70,5 +72,8 @@ func paError(code C.PaError) error {
 		return pa.Error(code)
 	}
 	info := C.Pa_GetLastHostErrorInfo()
+	if C.GoString(info.errorText) == "" {
+		return errors.New("the device refused without a reason")
+	}
 	return fmt.Errorf("host error %d: %s", int(info.errorCode), C.GoString(info.errorText))
 }

@@ -48,7 +48,11 @@ type FormatError struct {
 	Opening Opening
 	Can     []int // rates that all the devices run at, of those from MinRate to MaxRate
 	Own     int   // a device's own rate, which may be outside of these
+	Refusal error // what PortAudio says, if it is not about the rate
 }
+
+// Unwrap is PortAudio's error, if it is not about the rate.
+func (e *FormatError) Unwrap() error { return e.Refusal }
 
 func (e *FormatError) Error() string {
 	what := "run at no common rate from " + strconv.Itoa(MinRate) + " to " + strconv.Itoa(MaxRate) + " Hz"
@@ -64,6 +68,9 @@ func (e *FormatError) Error() string {
 	msg := strings.Join(names, " and ") + " " + what
 	if len(e.Can) > 0 {
 		return msg + "; possible: " + strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Can), " ", ", "), "[]") + " Hz"
+	}
+	if e.Refusal != nil {
+		return strings.Join(names, " and ") + " cannot be opened: " + e.Refusal.Error() + "; is it in use, or a device for the other direction?"
 	}
 	return msg + fmt.Sprintf("; the device says %d Hz: set it, or its server, to a rate in that range, or choose another", e.Own)
 }
@@ -85,8 +92,7 @@ func negotiate(step func(string), all []Device, cfg Config) (Opening, error) {
 		}
 		o.Output = &d
 	}
-	o.Duplex = o.Input != nil && o.Output != nil && o.Input.HostAPI == o.Output.HostAPI &&
-		(o.Input.Index == o.Output.Index || o.Input.jack)
+	o.Duplex = oneClock(o.Input, o.Output)
 
 	step("Pa_IsFormatSupported")
 	wanted := rates
@@ -94,7 +100,7 @@ func negotiate(step func(string), all []Device, cfg Config) (Opening, error) {
 		wanted = []int{cfg.Rate}
 	}
 	for _, rate := range wanted {
-		if o.fits(cfg, rate) {
+		if ok, _ := o.fits(cfg, rate); ok {
 			return o, nil
 		}
 	}
@@ -105,48 +111,59 @@ func negotiate(step func(string), all []Device, cfg Config) (Opening, error) {
 		}
 	}
 	for _, rate := range rates {
-		if o.fits(cfg, rate) {
+		switch ok, refusal := o.fits(cfg, rate); {
+		case ok:
 			fault.Can = append(fault.Can, rate)
+		case refusal != nil:
+			fault.Refusal = refusal
 		}
 	}
 	return o, fault
 }
 
-// fits sets rate and channels if all devices take them.
-func (o *Opening) fits(cfg Config, rate int) bool {
+// fits sets rate and channels if all devices take them. If one does not, for another reason than
+// the rate, refusal is that reason.
+func (o *Opening) fits(cfg Config, rate int) (ok bool, refusal error) {
 	in, out := 0, 0
 	if o.Input != nil {
 		counts := []int{1, 2, o.Input.Inputs}
 		if cfg.Mix == MixAverage {
 			counts = []int{2, 1, o.Input.Inputs}
 		}
-		if in = supported(counts, o.Input.Inputs, rate, func(n int) (C.av_line, C.av_line) {
+		in, refusal = supported(counts, o.Input.Inputs, rate, func(n int) (C.av_line, C.av_line) {
 			return lineOf(*o.Input, n, latency(cfg, o.Input.InputLatency)), C.av_line{device: -1}
-		}); in == 0 {
-			return false
+		})
+		if in == 0 {
+			return false, refusal
 		}
 	}
 	if o.Output != nil {
 		counts := []int{2, 1, o.Output.Outputs}
-		if out = supported(counts, o.Output.Outputs, rate, func(n int) (C.av_line, C.av_line) {
+		out, refusal = supported(counts, o.Output.Outputs, rate, func(n int) (C.av_line, C.av_line) {
 			return C.av_line{device: -1}, lineOf(*o.Output, n, latency(cfg, o.Output.OutputLatency))
-		}); out == 0 {
-			return false
+		})
+		if out == 0 {
+			return false, refusal
 		}
 	}
 	o.Rate, o.InputChannels, o.OutputChannels = rate, in, out
-	return true
+	return true, nil
 }
 
 // supported is the first channel count that the device takes at rate, 0 if none.
-func supported(counts []int, most, rate int, lines func(int) (C.av_line, C.av_line)) int {
+func supported(counts []int, most, rate int, lines func(int) (C.av_line, C.av_line)) (n int, refusal error) {
 	for _, n := range counts {
 		if n > most {
 			continue
 		}
-		if in, out := lines(n); C.av_supported(in, out, C.double(rate)) == C.paFormatIsSupported {
-			return n
+		in, out := lines(n)
+		switch code := C.av_supported(in, out, C.double(rate)); code {
+		case C.paFormatIsSupported:
+			return n, nil
+		case C.paInvalidSampleRate, C.paInvalidChannelCount:
+		default:
+			refusal = paError(code)
 		}
 	}
-	return 0
+	return 0, refusal
 }

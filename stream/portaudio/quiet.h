@@ -5,4 +5,5 @@
 #define AUTOVOICE_QUIET_H
 void av_hush(void);
 void av_unhush(void);
+void av_quiet_alsa(void); /* for good */
 #endif

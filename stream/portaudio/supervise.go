@@ -16,6 +16,8 @@ import (
 const (
 	lookEvery = 50 * time.Millisecond
 	suspect   = 150 * time.Millisecond // of silence from the callbacks: ask PortAudio why
+	// PulseAudio calls back a few times and then lets its first sound wait for two seconds.
+	settling = 4 * time.Second
 )
 
 // supervise watches the callbacks, and brings the device back when they stop.
@@ -23,7 +25,7 @@ func (d *Duplex) supervise(ctx context.Context) {
 	defer close(d.done)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	var watch watch
+	watch := watchNow()
 	for {
 		select {
 		case <-ctx.Done():
@@ -98,11 +100,15 @@ func (d *Duplex) set(s State, why error) {
 
 // watch remembers when the callbacks last made progress.
 type watch struct {
+	began time.Time
 	seen  uint64
 	since time.Time
 }
 
-func watchNow() watch { return watch{since: time.Now()} }
+func watchNow() watch {
+	now := time.Now()
+	return watch{began: now, since: now}
+}
 
 // lost looks at the slowest stream's callbacks: away for Stall, or for less if PortAudio says
 // that the stream is over.
@@ -111,7 +117,7 @@ func (w *watch) lost(d *Duplex) bool {
 	l := d.link
 	least, _ := l.progress()
 	d.mu.Unlock()
-	if least != w.seen || w.since.IsZero() {
+	if least != w.seen {
 		w.seen, w.since = least, time.Now()
 		return false
 	}
@@ -119,7 +125,11 @@ func (w *watch) lost(d *Duplex) bool {
 	if away < suspect {
 		return false
 	}
-	return away >= d.cfg.Stall || l.dead(d.cfg.Stall)
+	patience := d.cfg.Stall
+	if w.since.Sub(w.began) < settling {
+		patience = max(patience, settling)
+	}
+	return away >= patience || l.dead(d.cfg.Stall)
 }
 
 // dead asks PortAudio whether a stream has ended by itself. A hung library is no answer.

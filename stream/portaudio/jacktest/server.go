@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"sync"
@@ -92,17 +93,15 @@ func (s *Server) launch(mode string) error {
 	s.mu.Lock()
 	s.cmd, s.log = cmd, log
 	s.mu.Unlock()
-	for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(20 * time.Millisecond) {
-		if p, err := s.Probe(); err == nil {
-			p.Close()
-			return nil
-		}
-		if syscall.Kill(cmd.Process.Pid, 0) != nil {
-			break
-		}
+	// Another process looks whether it is up: libjack does not bear that one thread opens a client
+	// while another closes one whose server was killed.
+	wait := exec.Command("jack_wait", "--server", s.Name, "--wait", "--timeout", "10")
+	wait.Env = cmd.Env
+	if out, err := wait.CombinedOutput(); err != nil || syscall.Kill(cmd.Process.Pid, 0) != nil {
+		s.signal(syscall.SIGKILL)
+		return fmt.Errorf("jackd %s did not come up (%v): %s%s", mode, err, out, log)
 	}
-	s.signal(syscall.SIGKILL)
-	return fmt.Errorf("jackd %s did not come up: %s", mode, log)
+	return nil
 }
 
 // Kill ends the server the hard way, as a crash would.
@@ -129,6 +128,12 @@ func (s *Server) signal(sig syscall.Signal) {
 	timer := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
 	_ = cmd.Wait()
 	timer.Stop()
+	for _, pattern := range []string{"/dev/shm/jack_%s_*", "/dev/shm/jack_sem.*_%s_*"} { // what a killed server leaves
+		left, _ := filepath.Glob(fmt.Sprintf(pattern, s.Name))
+		for _, path := range left {
+			_ = os.Remove(path)
+		}
+	}
 }
 
 // Xruns is how many the server has reported since it started.
