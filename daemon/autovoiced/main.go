@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"regexp"
@@ -42,6 +43,7 @@ type env struct {
 }
 
 func main() {
+	log.SetOutput(io.Discard) // libraries talk there, of what is no concern of ours; our log is zerolog's
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
