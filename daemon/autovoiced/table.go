@@ -96,7 +96,7 @@ func loadText(p *wire.Pipeline) string {
 		what string
 	}{{p.Overloads, "overloads"}, {p.Discontinuities, "gaps"}, {p.BadSamples, "bad samples"}} {
 		if c.n > 0 {
-			text += fmt.Sprintf("  %d %s", c.n, c.what)
+			text += fmt.Sprintf("  %s %d", c.what, c.n)
 		}
 	}
 	return text

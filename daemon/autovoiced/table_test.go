@@ -56,7 +56,7 @@ func TestStatusTable(t *testing.T) {
 		"xruns in 1/0 out 0/2", "drift -12 ppm",
 		"conversion    model      123456   1.104   1.099   1.500   2.211  15.250  0.031 1",
 		"total                    123456   1.104   1.099   1.500   2.211  1234.6",
-		"load 12.3 %  RTF 0.123  algorithmic latency 25.0 ms  7 overloads",
+		"load 12.3 %  RTF 0.123  algorithmic latency 25.0 ms  overloads 7",
 		"capture                  123456   1.104", "sink queue ", "delivery ",
 		"frames 1000 in = 900 out + 40 dropped + 60 in flight  catch_up 40",
 		"in  ██████████████████·····▌······  -23.4 dBFS  peak  -12.0",
