@@ -97,9 +97,9 @@ func (s *Server) launch(mode string) error {
 	// while another closes one whose server was killed.
 	wait := exec.Command("jack_wait", "--server", s.Name, "--wait", "--timeout", "10")
 	wait.Env = cmd.Env
-	if out, err := wait.CombinedOutput(); err != nil || syscall.Kill(cmd.Process.Pid, 0) != nil {
+	if out, err := wait.CombinedOutput(); err != nil {
 		s.signal(syscall.SIGKILL)
-		return fmt.Errorf("jackd %s did not come up (%v): %s%s", mode, err, out, log)
+		return fmt.Errorf("jackd %s did not come up: %w: %s%s", mode, err, out, log)
 	}
 	return nil
 }
