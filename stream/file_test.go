@@ -11,10 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/mewkiz/flac"
 	"github.com/mewkiz/flac/frame"
 	"github.com/mewkiz/flac/meta"
+
+	"github.com/autovoiced/autovoiced/dsp"
 )
 
 // wavBytes builds a WAV file by hand, so that the reader is not tested by our own writer.

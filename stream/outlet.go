@@ -77,7 +77,7 @@ func (o *outlet) run(ctx context.Context, in <-chan *Chunk) error {
 
 func (o *outlet) deliver(ctx context.Context, c *Chunk, books bool) error {
 	length := FramesToTime(uint64(o.p.opt.Hop), o.p.opt.InRate)
-	real, m := !c.flush, &c.marks
+	audible, m := !c.flush, &c.marks
 	o.ended, o.total = c.ended, c.total
 	o.trim(c)
 	o.frames += c.Frames
@@ -96,7 +96,7 @@ func (o *outlet) deliver(ctx context.Context, c *Chunk, books bool) error {
 		}
 	}
 	m.delivered = o.p.clock.Now()
-	if real {
+	if audible {
 		o.p.stats.record(m, length)
 		o.p.profiler.observe(m)
 	}

@@ -68,11 +68,10 @@ func (s *memorySink) Drain(context.Context) error {
 	return nil
 }
 
-// delayStage delays by whole frames, and changes the rate by repeating or skipping frames.
+// delayStage delays by whole frames.
 type delayStage struct {
 	name    string
 	frames  int
-	rate    int // 0: as it comes
 	line    []float32
 	resets  int
 	process func(c *Chunk) error

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/go-audio/wav"
+
+	"github.com/autovoiced/autovoiced/dsp"
 )
 
 // The formats that a WAV header names.

@@ -9,9 +9,10 @@ import (
 	"math"
 	"os"
 
-	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/go-audio/audio"
 	"github.com/go-audio/wav"
+
+	"github.com/autovoiced/autovoiced/dsp"
 )
 
 // WAVSink writes a mono WAV file. The file is valid once Close has returned.

@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autovoiced/autovoiced/stream"
 	"go.uber.org/goleak"
+
+	"github.com/autovoiced/autovoiced/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
