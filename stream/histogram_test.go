@@ -22,7 +22,9 @@ func TestHistogramPercentilesAreWithinThreePercent(t *testing.T) {
 		name      string
 		got, want time.Duration
 	}{
-		{"p50", got.P50, all[10_000-1]}, {"p95", got.P95, all[19_000-1]}, {"p99", got.P99, all[19_800-1]},
+		{"p50", got.P50, all[10_000-1]},
+		{"p95", got.P95, all[19_000-1]},
+		{"p99", got.P99, all[19_800-1]},
 		{"recent p99", got.Recent.P99, all[19_800-1]},
 	} {
 		if off := float64(c.got)/float64(c.want) - 1; off > 0.033 || off < -0.033 {
