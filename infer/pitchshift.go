@@ -10,21 +10,25 @@ const (
 	// MaxShift is the largest pitch shift, in semitones up or down.
 	MaxShift = 24
 
-	// The automatic shift looks at the median pitch of the last medianHops voiced hops (6 s). It
-	// settles after openingHops of them (150 ms), and afterwards moves only when the median has
-	// asked for more than driftSemitones of change for driftHops voiced hops (1 s).
-	medianHops     = 600
-	openingHops    = 15
-	driftSemitones = 2
-	driftHops      = 100
+	// The automatic shift hears one thing of a speaker: whether the voice is a low or a high one.
+	// It takes either as if it were at lowHz or highHz, typical medians of men and of women, and so
+	// keeps one shift for all of an utterance: a finer estimate would move with every phrase, and
+	// bend the melody. It looks at the median of the last medianHops voiced hops (6 s), decides
+	// freely within the first openingHops (300 ms), and afterwards only when the median has been
+	// marginSemitones on the other side of the border for driftHops voiced hops (1 s).
+	lowHz, highHz   = 115, 210
+	medianHops      = 600
+	openingHops     = 30
+	marginSemitones = 2
+	driftHops       = 100
 
 	// slewPerHop is how many semitones the shift slides in a voiced hop; where nobody hears a
 	// pitch, it may jump.
 	slewPerHop = 0.5
 )
 
-// Shift is a pitch shift in semitones, fractions allowed. With Auto, the speaker's median pitch is
-// moved to the voice's by whole semitones, and Semitones comes on top.
+// Shift is a pitch shift in semitones, fractions allowed. With Auto, a low or high speaker is moved to
+// the voice's register by whole semitones, and Semitones comes on top.
 type Shift struct {
 	Auto      bool    `json:"auto"`
 	Semitones float64 `json:"semitones"`
@@ -46,8 +50,9 @@ type pitchShift struct {
 
 	target  float64 // the voice's median, in semitones above 1 Hz
 	speaker runningMedian
+	high    bool    // the speaker's register
 	follow  float64 // what auto has settled on, whole semitones
-	drift   int     // voiced hops for which follow has been wrong
+	drift   int     // voiced hops that spoke for the other register
 	applied float64
 	voiced  bool // the last hop was: a change must slide
 }
@@ -111,27 +116,37 @@ func (p *pitchShift) step(f0 float32) float32 {
 	return float32(hz * math.Exp2(goal/12))
 }
 
-// learn follows the speaker's median and decides when the automatic shift moves.
-func (p *pitchShift) learn(semitones float64) {
-	p.speaker.add(semitones)
+// learn follows the speaker's median and decides when the register, and so the shift, changes.
+func (p *pitchShift) learn(pitch float64) {
+	p.speaker.add(pitch)
+	above := p.speaker.median() - (semitones(lowHz)+semitones(highHz))/2
 	if p.speaker.count <= openingHops {
+		p.high = above > 0
 		p.settle()
 		return
 	}
-	if math.Abs(p.target-p.speaker.median()-p.follow) <= driftSemitones {
+	if p.high {
+		above = -above
+	}
+	if above <= marginSemitones {
 		p.drift = 0
 		return
 	}
 	if p.drift++; p.drift > driftHops {
+		p.high = !p.high
 		p.settle()
 	}
 }
 
-// settle takes the whole number of semitones that brings the speaker's median nearest the voice's.
+// settle takes the whole number of semitones between the speaker's register and the voice.
 func (p *pitchShift) settle() {
 	p.drift = 0
-	if p.speaker.count > 0 {
-		p.follow = math.Round(p.target - p.speaker.median())
+	switch {
+	case p.speaker.count == 0:
+	case p.high:
+		p.follow = math.Round(p.target - semitones(highHz))
+	default:
+		p.follow = math.Round(p.target - semitones(lowHz))
 	}
 }
 
