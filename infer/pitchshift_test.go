@@ -123,8 +123,8 @@ func TestAutoShiftFollowsAnotherSpeaker(t *testing.T) {
 	p := newPitchShift(Shift{Auto: true}, 220)
 	talk(p, random, 110, 1000)
 	before := p.now()
-	if moves := talk(p, random, 220, 100); moves != 0 {
-		t.Error("the shift moved within a second of another pitch")
+	if moves := talk(p, random, 220, 200); moves != 0 {
+		t.Error("the shift moved within two seconds of another pitch")
 	}
 	if p.now() != before {
 		t.Errorf("shift %g, expected %g still", p.now(), before)
