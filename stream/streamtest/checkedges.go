@@ -49,20 +49,20 @@ func CheckSource(t TB, c SourceCase) {
 	if c.Waiting == nil {
 		return
 	}
-	s = c.Waiting()
+	waiting := c.Waiting()
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(20*time.Millisecond, cancel)
-	if err, returned := within(func() error { return s.Read(ctx, new(stream.Chunk)) }); !returned || !errors.Is(err, context.Canceled) {
+	if err, returned := within(func() error { return waiting.Read(ctx, new(stream.Chunk)) }); !returned || !errors.Is(err, context.Canceled) {
 		t.Errorf("source: a waiting Read whose context ends: %v (returned: %v), expected its error", err, returned)
 	}
-	closeTwice(t, "source", s.Close)
-	s = c.Waiting()
+	closeTwice(t, "source", waiting.Close)
+	closed := c.Waiting() // variables of their own: a Read that has not returned still holds the one before
 	time.AfterFunc(20*time.Millisecond, func() {
-		if err := s.Close(); err != nil {
+		if err := closed.Close(); err != nil {
 			t.Errorf("source: Close: %v", err)
 		}
 	})
-	if err, returned := within(func() error { return s.Read(context.Background(), new(stream.Chunk)) }); !returned || !errors.Is(err, io.EOF) {
+	if err, returned := within(func() error { return closed.Read(context.Background(), new(stream.Chunk)) }); !returned || !errors.Is(err, io.EOF) {
 		t.Errorf("source: a waiting Read at Close: %v (returned: %v), expected io.EOF", err, returned)
 	}
 }
