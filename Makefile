@@ -62,9 +62,10 @@ vet:
 race:
 	CI=1 go test -race -timeout 20m $(PKGS)
 
+# One package at a time (-p 1): they measure delays, and some keep every core busy on purpose.
 .PHONY: e2e
 e2e: build deps-test ## the built binary against real sockets, signals and JACK's dummy sound card
-	CI=1 go test -tags e2e -count 1 -timeout 15m -run 'E2E' -v ./daemon/... ./stream/... 2>&1 | grep -Ev '^(=== (RUN|PAUSE|CONT)|testing: warning: no tests to run|PASS$$)'
+	CI=1 go test -tags e2e -p 1 -count 1 -timeout 15m -run 'E2E' -v ./daemon/... ./stream/... 2>&1 | grep -Ev '^(=== (RUN|PAUSE|CONT)|testing: warning: no tests to run|PASS$$)'
 
 .PHONY: bench
 bench: build ## the figures of the README, as a table, as JSON and as Go benchmarks
