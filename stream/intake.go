@@ -47,7 +47,11 @@ func (k *intake) run(ctx context.Context) error {
 	if a, ok := k.source.(Accountant); ok {
 		books = a.Ledger() == nil
 	}
+	wanter, _ := k.source.(Wanter)
 	for {
+		if wanter != nil {
+			wanter.Want(k.missing())
+		}
 		c := &k.in
 		c.Samples, c.Rate, c.Frames, c.Discontinuous = c.Samples[:0], k.rate, 0, false
 		c.Captured = k.p.clock.Now()
@@ -72,6 +76,22 @@ func (k *intake) run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// missing is how many source frames complete the next hop.
+func (k *intake) missing() int {
+	lack := k.p.opt.Hop - len(k.fifo)
+	if k.resample == nil {
+		return lack
+	}
+	n := 0
+	for out := 0; out < lack; out = k.resample.Out(n) {
+		n += max(1, (lack-out)*k.rate/k.p.opt.InRate)
+	}
+	for n > 1 && k.resample.Out(n-1) >= lack {
+		n--
+	}
+	return n
 }
 
 // take appends a source chunk to the fifo.

@@ -18,6 +18,7 @@ type RingSource struct {
 	ledger *Ledger
 	why    DropReason
 	gaps   atomic.Uint64
+	want   int // frames of the next Read; the reader's own
 }
 
 // NewRingSource returns a source of chunks of chunk frames at rate, behind a ring of capacity
@@ -29,7 +30,7 @@ func NewRingSource(rate, capacity, chunk int, ledger *Ledger) *RingSource {
 	if ledger == nil {
 		ledger = new(Ledger)
 	}
-	return &RingSource{ring: NewRing(rate, capacity), chunk: chunk, ledger: ledger, why: CaptureOverrun}
+	return &RingSource{ring: NewRing(rate, capacity), chunk: chunk, ledger: ledger, why: CaptureOverrun, want: chunk}
 }
 
 // Capture takes up frames whose first was captured at the moment at, on the pipeline's Clock. It
@@ -56,6 +57,9 @@ func (s *RingSource) Rate() int { return s.ring.Rate() }
 // Ledger implements Accountant.
 func (s *RingSource) Ledger() *Ledger { return s.ledger }
 
+// Want implements Wanter.
+func (s *RingSource) Want(frames int) { s.want = max(1, min(frames, s.ring.Cap())) }
+
 // Read implements Source.
 func (s *RingSource) Read(ctx context.Context, c *Chunk) error {
 	for {
@@ -64,22 +68,22 @@ func (s *RingSource) Read(ctx context.Context, c *Chunk) error {
 		}
 		closed := s.ring.Closed() // before Len: what was written before Close is not missed
 		held := s.ring.Len()
-		if held >= s.chunk || closed && held > 0 {
+		if held >= s.want || closed && held > 0 {
 			break
 		}
 		if closed {
 			return io.EOF
 		}
 		select {
-		case <-s.ring.Wait(s.chunk):
+		case <-s.ring.Wait(s.want):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	if cap(c.Samples) < s.chunk {
-		c.Samples = make([]float32, s.chunk)
+	if cap(c.Samples) < s.want {
+		c.Samples = make([]float32, s.want)
 	}
-	n, lost, at, gap := s.ring.Read(c.Samples[:s.chunk])
+	n, lost, at, gap := s.ring.Read(c.Samples[:s.want])
 	if lost > 0 {
 		s.ledger.Drop(s.why, int(lost))
 	}

@@ -44,6 +44,13 @@ type Source interface {
 	Close() error
 }
 
+// Wanter is a live Source that gives as much as the pipeline lacks for its next hop. A resampler
+// needs frames beyond a hop before it can complete it: in whole chunks, each hop would wait for all
+// of the next chunk because of the few frames of it that it needs. The reader calls Want before Read.
+type Wanter interface {
+	Want(frames int)
+}
+
 // Sink takes converted chunks. Write may block (files, bounded queues) or never block (live
 // edges, which drop and count it); it must not keep or change the chunk or its slices. It returns
 // ctx.Err() promptly when the context ends while it blocks. One goroutine writes.
