@@ -1,0 +1,135 @@
+"""Training material, held whole in the device's memory and cut at random.
+
+Pairs: aligned renderings of one text (synthesize.py). Real: LibriSpeech train-clean-100 speakers, each their own target
+(real.py), so that the encoder meets microphones, rooms and people that no synthesiser has.
+"""
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchaudio.functional as AF
+
+from voice import HOP_IN, HOP_OUT, LOOKAHEAD_MS, RATE_IN, RATE_OUT
+
+LATE = LOOKAHEAD_MS // 10            # hops by which the output lags
+
+
+def down(audio):
+    return AF.resample(audio, RATE_OUT, RATE_IN, lowpass_filter_width=24)
+
+
+class Material:
+    """rows int16 [R, n] at 24 kHz, f0 [targets, n/240], who [targets, utterances] and where utterances start (hops)."""
+    def __init__(self, rows, f0, who, starts, device):
+        self.rows = torch.from_numpy(rows).to(device)
+        self.f0 = torch.from_numpy(f0).to(device)
+        self.who = torch.from_numpy(who).to(device)
+        self.starts = torch.from_numpy(starts).to(device)
+        self.hops = rows.shape[1] // HOP_OUT
+        self.content = None
+
+    def teach(self, teacher, seconds=12):
+        "The teacher's features of row 0, 50 a second: what every row says."
+        parts, n = [], seconds * RATE_OUT
+        for at in range(0, self.rows.shape[1], n):
+            audio = down(self.rows[:1, at:at + n].float() / 32768)
+            audio = torch.nn.functional.pad(audio, (0, -audio.shape[1] % 320))
+            parts.append(teacher(audio)[0].half())
+        self.content = torch.cat(parts)
+        x = self.content[::7].float()
+        self.mean, self.scale = x.mean(0), x.std(0) + 1e-3
+
+    def cut(self, count, hops):
+        """-> source [B, hops*HOP_OUT] at 24 kHz, target likewise (already late by LOOKAHEAD_MS), f0 [B, hops], who [B],
+        teacher features [B, hops, 512] for the time of each output hop"""
+        device = self.rows.device
+        at = torch.randint(LATE + 1, self.hops - hops - 1, (count,), device=device)
+        target = torch.randint(self.f0.shape[0], (count,), device=device)
+        source = torch.randint(self.rows.shape[0], (count,), device=device)
+        n = torch.arange(hops * HOP_OUT, device=device)
+        take = lambda row, delay: self.rows[row[:, None], (at * HOP_OUT)[:, None] + n - delay * HOP_OUT].float() / 32768
+        hop = at[:, None] + torch.arange(hops, device=device)
+        utterance = torch.searchsorted(self.starts, at + hops // 2, right=True) - 1
+        f0 = self.f0[target[:, None], hop + 1 - LATE]
+        when = (hop.float() + 1 - LATE) * 0.5 - 0.5                              # teacher frame j is centred at 20 j + 10 ms
+        low = when.floor().clamp(0, len(self.content) - 2)
+        mix = (when - low).clamp(0, 1)[..., None]
+        low = low.long()
+        content = self.content[low].float() * (1 - mix) + self.content[low + 1].float() * mix
+        return take(source, 0), take(target, LATE), f0, self.who[target, utterance], (content - self.mean) / self.scale
+
+
+def load_pairs(folder, device):
+    utterances = []
+    for path in sorted(Path(folder).glob('*.npz')):
+        z = np.load(path)
+        utterances += [(z[f't{i}'], z[f'a{i}'], z[f'f{i}']) for i in range(int(z['count']))]
+    utterances.sort(key=lambda u: int(u[0][0]))                                 # so that crops rarely change target
+    return join([u[1] for u in utterances], [u[2] for u in utterances], np.stack([u[0] for u in utterances], 1), device)
+
+
+def load_real(path, device):
+    z = np.load(path)
+    count = int(z['count'])
+    return join([z[f'a{i}'][None] for i in range(count)], [z[f'f{i}'][None] for i in range(count)], z['who'][None], device)
+
+
+def join(rows, f0, who, device):
+    starts = np.cumsum([0] + [f.shape[1] for f in f0[:-1]])
+    return Material(np.concatenate(rows, 1), np.concatenate(f0, 1).astype(np.float32), who.astype(np.int64), starts.astype(np.int64), device)
+
+
+# ---- what happens to a voice on its way to the program
+
+def coloured(shape, device, tilt):
+    "Noise of unit power whose spectrum falls with frequency to the power of tilt [B, 1]."
+    n = shape[1]
+    spectrum = torch.fft.rfft(torch.randn(shape, device=device))
+    f = torch.linspace(0, 1, spectrum.shape[1], device=device).clamp(min=1 / 400)
+    noise = torch.fft.irfft(spectrum * f[None] ** (-tilt), n)
+    return noise / noise.square().mean(1, keepdim=True).sqrt()
+
+
+def room(audio, rate):
+    "Convolves with exponentially decaying noise: 0.1 to 0.5 s of reverberation, direct sound 0 to 15 dB above it."
+    batch, n = audio.shape
+    t = torch.arange(int(0.5 * rate), device=audio.device) / rate
+    decay = 6.9 / (0.1 + 0.4 * torch.rand(batch, 1, device=audio.device))
+    tail = torch.randn(batch, len(t), device=audio.device) * torch.exp(-decay * t)
+    tail = tail / tail.square().sum(1, keepdim=True).sqrt() * 10 ** (-torch.rand(batch, 1, device=audio.device) * 15 / 20)
+    tail[:, 0] = 1
+    size = 1 << (n + len(t)).bit_length()
+    return torch.fft.irfft(torch.fft.rfft(audio, size) * torch.fft.rfft(tail, size), size)[:, :n]
+
+
+def microphone(audio):
+    "A smooth random frequency response, now and then without highs or lows."
+    batch, n = audio.shape
+    bins = n // 2 + 1
+    knots = torch.randn(batch, 1, 9, device=audio.device) * 4
+    curve = torch.nn.functional.interpolate(knots, bins, mode='linear', align_corners=True)[:, 0]
+    f = torch.linspace(0, 8000, bins, device=audio.device)[None]
+    cut = lambda p, lo, hi: torch.where(torch.rand(batch, 1, device=audio.device) < p, lo + (hi - lo) * torch.rand(batch, 1, device=audio.device), torch.full((batch, 1), -1.0, device=audio.device))
+    top, bottom = cut(0.15, 3300, 7500), cut(0.3, 60, 300)
+    curve = torch.where((top > 0) & (f > top), curve - 40, curve)
+    curve = torch.where((bottom > 0) & (f < bottom), curve - 30, curve)
+    return torch.fft.irfft(torch.fft.rfft(audio) * 10 ** (curve / 20), n)
+
+
+def some(batch, p, device):
+    return torch.rand(batch, 1, device=device) < p
+
+
+def weather(audio):
+    "audio [B, n] at 16 kHz -> as a stranger's microphone hears it"
+    batch, device = audio.shape[0], audio.device
+    x = torch.where(some(batch, 0.3, device), room(audio, RATE_IN), audio)
+    x = torch.where(some(batch, 0.6, device), microphone(x), x)
+    power = x.square().mean(1, keepdim=True).sqrt() + 1e-5
+    noise = coloured(x.shape, device, torch.rand(batch, 1, device=device) * 1.2)
+    babble = audio.roll(1, 0) + audio.roll(3, 0)
+    babble = babble / (babble.square().mean(1, keepdim=True).sqrt() + 1e-5)
+    noise = torch.where(some(batch, 0.15, device), babble, noise)
+    snr = 8 + 37 * torch.rand(batch, 1, device=device)
+    x = torch.where(some(batch, 0.6, device), x + noise * power * 10 ** (-snr / 20), x)
+    return torch.where(some(batch, 0.05, device), torch.clamp(x, -2 * power, 2 * power), x)
