@@ -69,8 +69,15 @@ func newRandom() *rand.Rand { return rand.New(rand.NewPCG(3, 4)) }
 // Any speaker of a register gets the register's shift, from the first second on and for good.
 func TestAutoShift(t *testing.T) {
 	for _, c := range []struct{ speaker, voice, want float64 }{
-		{115, 220, 11}, {85, 220, 11}, {135, 220, 11}, {210, 220, 1}, {180, 220, 1}, {300, 220, 1},
-		{115, 110, -1}, {210, 110, -11}, {250, 110, -11},
+		{115, 220, 11},
+		{85, 220, 11},
+		{135, 220, 11},
+		{210, 220, 1},
+		{180, 220, 1},
+		{300, 220, 1},
+		{115, 110, -1},
+		{210, 110, -11},
+		{250, 110, -11},
 	} {
 		random := newRandom()
 		p := newPitchShift(Shift{Auto: true}, c.voice)
