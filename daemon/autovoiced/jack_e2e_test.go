@@ -115,25 +115,42 @@ func bursts(t *testing.T, count int) (signal []float32, starts []int, length int
 	return signal, starts, length
 }
 
+// wantQuiet measures until JACK itself has kept time, three times at most: on a machine that is busy with other
+// things the server drops cycles, and then the figures are not ours. The delay must be within limit each time.
+func wantQuiet(t *testing.T, limit time.Duration, measure func() jacktest.Report) {
+	t.Helper()
+	const attempts = 3
+	for i := 1; ; i++ {
+		r := measure()
+		if r.P50 > limit {
+			t.Errorf("p50 %v, allowed %v", r.P50, limit)
+		}
+		if r.Lost <= r.Segments/50 {
+			return
+		}
+		if disturbed := r.Skipped > 0 || r.Xruns > 0; !disturbed || i == attempts {
+			t.Errorf("%d of %d pieces lost, JACK's xruns %d", r.Lost, r.Segments, r.Xruns)
+			return
+		}
+	}
+}
+
 func TestE2ELivePassThrough(t *testing.T) {
 	server := startJACK(t)
 	s, p := startLive(t, server, "AUTOVOICED_VOICE_NAME="+passthrough)
 	sent := jacktest.Noise(10*jackRate, 1)
-	rec, err := p.Run(t.Context(), sent, jackRate/10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := jacktest.Exact(sent, rec, time.Second, 50*time.Millisecond, 100*time.Millisecond)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("daemon, 48 kHz/128, pass-through: %s; daemon's xruns %+v", r, s.status(t).Device.Xruns)
-	if r.P50 > 25*time.Millisecond {
-		t.Errorf("p50 %v, allowed 25 ms", r.P50)
-	}
-	if r.Lost > r.Segments/50 {
-		t.Errorf("%d of %d segments lost", r.Lost, r.Segments)
-	}
+	wantQuiet(t, 25*time.Millisecond, func() jacktest.Report {
+		rec, err := p.Run(t.Context(), sent, jackRate/10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := jacktest.Exact(sent, rec, time.Second, 50*time.Millisecond, 100*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("daemon, 48 kHz/128, pass-through: %s; daemon's xruns %+v", r, s.status(t).Device.Xruns)
+		return r
+	})
 	s.device(t)
 	s.signal(t, syscall.SIGTERM)
 	s.wantExit(t, exitOK, 10*time.Second)
@@ -143,26 +160,23 @@ func TestE2ELiveVoice(t *testing.T) {
 	server := startJACK(t)
 	s, p := startLive(t, server)
 	signal, starts, length := bursts(t, 8)
-	rec, err := p.Run(t.Context(), signal, jackRate/2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := s.device(t)
-	if d.Voice == passthrough {
-		t.Fatal("no voice is bundled: the pass-through engine answered")
-	}
-	r, err := jacktest.Outline(signal, starts, length, rec, 1, 200*time.Millisecond)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("daemon, 48 kHz/128, voice %s: %s; algorithmic %.1f ms, load %.1f %%; daemon's xruns %+v",
-		d.Voice, r, d.AlgorithmicLatencyMS, d.LoadPercent, s.status(t).Device.Xruns)
-	if r.P50 > 60*time.Millisecond {
-		t.Errorf("p50 %v, allowed 60 ms", r.P50)
-	}
-	if r.Lost > 1 {
-		t.Errorf("%d of %d bursts lost", r.Lost, r.Segments)
-	}
+	wantQuiet(t, 60*time.Millisecond, func() jacktest.Report {
+		rec, err := p.Run(t.Context(), signal, jackRate/2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := s.device(t)
+		if d.Voice == passthrough {
+			t.Fatal("no voice is bundled: the pass-through engine answered")
+		}
+		r, err := jacktest.Outline(signal, starts, length, rec, 1, 200*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("daemon, 48 kHz/128, voice %s: %s; algorithmic %.1f ms, load %.1f %%; daemon's xruns %+v",
+			d.Voice, r, d.AlgorithmicLatencyMS, d.LoadPercent, s.status(t).Device.Xruns)
+		return r
+	})
 	s.signal(t, syscall.SIGTERM)
 	s.wantExit(t, exitOK, 10*time.Second)
 }
