@@ -2,7 +2,6 @@ package infer
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -47,8 +46,7 @@ type Voice struct {
 	lag   []float32 // f0 waiting to be as old as the model expects; nil when it is already
 	shift *pitchShift
 	seed  uint64
-	pcg   *rand.PCG
-	noise *rand.Rand
+	noise *dsp.Noise
 
 	speaker atomic.Pointer[VoiceContract] // who is to speak
 	speaks  *VoiceContract                // whose embedding is bound
@@ -78,14 +76,13 @@ func newVoice(e *Engine, speaker VoiceContract, o SessionOptions) (*Voice, error
 		lag:       make([]float32, lag),
 		shift:     newPitchShift(o.Shift, speaker.MedianHz),
 		seed:      o.Seed,
-		pcg:       rand.NewPCG(o.Seed, 0),
+		noise:     dsp.NewNoise(o.Seed),
 		hop:       make([]float32, c.HopIn),
 		melIn:     s.bound.in("mel"),
 		f0In:      s.bound.in("f0"),
 		noiseIn:   s.bound.in("noise"),
 		speakerIn: s.bound.in("speaker"),
 	}
-	v.noise = rand.New(v.pcg)
 	v.speaker.Store(&speaker)
 	return v, nil
 }
@@ -141,13 +138,9 @@ func (v *Voice) listen(hop []float32, f0 float32) {
 	}
 	v.f0In[0] = v.shift.step(f0)
 	if v.engine.contract.Noise == "uniform" {
-		for i := range v.noiseIn {
-			v.noiseIn[i] = 2*v.noise.Float32() - 1
-		}
-		return
-	}
-	for i := range v.noiseIn {
-		v.noiseIn[i] = float32(v.noise.NormFloat64())
+		v.noise.Uniform(v.noiseIn)
+	} else {
+		v.noise.Normal(v.noiseIn)
 	}
 }
 
@@ -158,7 +151,7 @@ func (v *Voice) Reset() {
 	v.mel.Reset()
 	clear(v.lag)
 	v.shift.reset()
-	v.pcg.Seed(v.seed, 0)
+	v.noise.Seed(v.seed)
 }
 
 // SetShift changes the pitch shift from the next hop on; it slides there. From any goroutine.
