@@ -69,15 +69,15 @@ func newRandom() *rand.Rand { return rand.New(rand.NewPCG(3, 4)) }
 // Any speaker of a register gets the register's shift, from the first second on and for good.
 func TestAutoShift(t *testing.T) {
 	for _, c := range []struct{ speaker, voice, want float64 }{
-		{115, 220, 11},
-		{85, 220, 11},
-		{135, 220, 11},
-		{210, 220, 1},
-		{180, 220, 1},
-		{300, 220, 1},
-		{115, 110, -1},
-		{210, 110, -11},
-		{250, 110, -11},
+		{115, 220, 10},
+		{85, 220, 10},
+		{135, 220, 10},
+		{210, 220, 2},
+		{180, 220, 2},
+		{300, 220, 2},
+		{115, 110, -2},
+		{210, 110, -10},
+		{250, 110, -10},
 	} {
 		random := newRandom()
 		p := newPitchShift(Shift{Auto: true}, c.voice)
@@ -105,7 +105,7 @@ func TestAutoShiftAtTheBorder(t *testing.T) {
 func TestAutoShiftFromTheStart(t *testing.T) {
 	p := newPitchShift(Shift{Auto: true}, 220)
 	p.step(0)
-	if got := p.step(115); math.Abs(semitones(float64(got))-semitones(220)) > 1 {
+	if got := p.step(122); math.Abs(semitones(float64(got))-semitones(220)) > 1 {
 		t.Errorf("the first voiced hop came out at %g Hz, expected about 220", got)
 	}
 }
@@ -118,7 +118,7 @@ func TestAutoShiftKeepsTheMelody(t *testing.T) {
 	for h := range 1000 {
 		in := 110 * math.Exp2(4*math.Sin(float64(h)/60)/12) // an interval of 8 semitones
 		out := float64(p.step(float32(in)))
-		if moved := semitones(out) - semitones(in); !(math.Abs(moved-11) < 0.001) {
+		if moved := semitones(out) - semitones(in); !(math.Abs(moved-10) < 0.001) {
 			t.Fatalf("hop %d: moved by %g semitones", h, moved)
 		}
 	}
@@ -137,8 +137,8 @@ func TestAutoShiftFollowsAnotherSpeaker(t *testing.T) {
 		t.Errorf("shift %g, expected %g still", p.now(), before)
 	}
 	talk(p, random, 220, 2000)
-	if p.now() != 1 {
-		t.Errorf("shift %g after 20 s of a high voice, expected 1", p.now())
+	if p.now() != 2 {
+		t.Errorf("shift %g after 20 s of a high voice, expected 2", p.now())
 	}
 }
 
@@ -146,13 +146,13 @@ func TestAutoShiftAddsTheOffsetAndFollowsTheVoice(t *testing.T) {
 	random := newRandom()
 	p := newPitchShift(Shift{Auto: true, Semitones: 3}, 220)
 	talk(p, random, 220, 300)
-	if p.now() != 3+1 {
-		t.Errorf("shift %g, expected 4", p.now())
+	if p.now() != 3+2 {
+		t.Errorf("shift %g, expected 5", p.now())
 	}
 	p.setTarget(110)
 	talk(p, random, 220, 300)
-	if p.now() != 3-11 {
-		t.Errorf("shift %g for a voice an octave lower, expected -8", p.now())
+	if p.now() != 3-10 {
+		t.Errorf("shift %g for a voice an octave lower, expected -7", p.now())
 	}
 	p.setTarget(20)
 	talk(p, random, 1000, 3000)
