@@ -14,7 +14,7 @@ import torch
 from voice import FFT, FLOOR, HOP_IN, HOP_OUT, LOOKAHEAD_MS, MELS, RATE_IN, RATE_OUT, WINDOW, Voice
 
 # One line a built-in voice: row of Voice.speakers, name, sex, the pitch it is at home at, what it is.
-VOICES = [(0, 'alma', 'female', 250, 'clear and bright; the synthetic speaker jf_alpha of Kokoro-82M'),
+VOICES = [(0, 'alma', 'female', 236, 'clear and bright; the synthetic speaker jf_alpha of Kokoro-82M'),
           (1, 'nara', 'female', 215, 'soft and low; the synthetic speaker jf_gongitsune of Kokoro-82M'),
           (2, 'bruno', 'male', 124, 'warm and deep; the synthetic speaker jm_kumo of Kokoro-82M')]
 SOURCES = ['Kokoro-82M, Apache-2.0: synthesised aligned speech, targets and sources',
