@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/blas/gonum"
@@ -126,6 +127,15 @@ func (r *Resampler) count(last int) int {
 	lo, carry := bits.Add64(lo, r.step-1, 0)
 	n, _ := bits.Div64(hi-borrow+carry, lo, r.step)
 	return int(n)
+}
+
+// Append takes src and appends what is complete to dst, which it grows when it must; the two must not
+// share memory.
+func (r *Resampler) Append(dst, src []float32) []float32 {
+	at := len(dst)
+	dst = slices.Grow(dst, r.MaxOut(len(src)))[:at+r.Out(len(src))]
+	r.Process(dst[at:], src)
+	return dst
 }
 
 // Process takes src and writes what is complete to dst, which must hold MaxOut(len(src)) or Out(len(src))

@@ -19,7 +19,6 @@ type intake struct {
 	in       Chunk // what the source fills
 	rate     int   // the source's
 	resample *dsp.Resampler
-	scratch  []float32
 
 	fifo    []float32 // at the stages' rate, waiting to make a hop
 	frames  int       // input frames booked for what is in fifo and in the resampler
@@ -113,12 +112,7 @@ func (k *intake) push(x []float32) {
 		k.fifo = append(k.fifo, x...)
 		return
 	}
-	n := k.resample.Out(len(x))
-	if cap(k.scratch) < n {
-		k.scratch = make([]float32, k.resample.MaxOut(len(x)))
-	}
-	k.resample.Process(k.scratch[:n], x)
-	k.fifo = append(k.fifo, k.scratch[:n]...)
+	k.fifo = k.resample.Append(k.fifo, x)
 }
 
 // send cuts one hop off the fifo and sends it; it stands for that many input frames.

@@ -195,12 +195,7 @@ func (s *Mixing) pushDry(dry []float32) {
 		s.line = append(s.line, dry...)
 		return
 	}
-	n := s.resample.Out(len(dry))
-	if cap(s.scratch) < n {
-		s.scratch = make([]float32, s.resample.MaxOut(len(dry)))
-	}
-	s.resample.Process(s.scratch[:n], dry)
-	s.line = append(s.line, s.scratch[:n]...)
+	s.line = s.resample.Append(s.line, dry)
 }
 
 // mix writes the weighted sum over x, with gains that reach their new values at its end.

@@ -112,12 +112,8 @@ func (o *outlet) trim(c *Chunk) {
 		c.Samples = c.Samples[:copy(c.Samples, c.Samples[n:])]
 	}
 	if o.resample != nil {
-		n := o.resample.Out(len(c.Samples))
-		if cap(o.scratch) < n {
-			o.scratch = make([]float32, o.resample.MaxOut(len(c.Samples)))
-		}
-		o.resample.Process(o.scratch[:n], c.Samples)
-		c.Samples = append(c.Samples[:0], o.scratch[:n]...)
+		o.scratch = o.resample.Append(o.scratch[:0], c.Samples)
+		c.Samples = append(c.Samples[:0], o.scratch...)
 		c.Rate = o.rate
 	}
 	if c.ended {

@@ -128,11 +128,8 @@ func (s *RingSink) convert(x []float32) []float32 {
 	if s.resample == nil {
 		return x
 	}
-	n := s.resample.Out(len(x))
-	if cap(s.scratch) < n {
-		s.scratch = make([]float32, s.resample.MaxOut(len(x)))
-	}
-	return s.scratch[:s.resample.Process(s.scratch[:n], x)]
+	s.scratch = s.resample.Append(s.scratch[:0], x)
+	return s.scratch
 }
 
 // push puts frames into the ring; they stand for all that is owed.
