@@ -10,8 +10,13 @@ import (
 // of a real one is put in. x-real-time is the fraction of a core's time that a live session takes.
 func BenchmarkVoice(b *testing.B) {
 	c := open(b, load(b, tinyVoice), "tiny-low", SessionOptions{Shift: Shift{Auto: true}})
+	benchmarkVoice(b, c, 240)
+}
+
+// benchmarkVoice converts speech hop by hop; a hop of the voice has hopOut samples.
+func benchmarkVoice(b *testing.B, c Converter, hopOut int) {
 	samples, f0 := speech(100)
-	out := make([]float32, 240)
+	out := make([]float32, hopOut)
 	b.ReportAllocs()
 	h := 0
 	for b.Loop() {
@@ -30,7 +35,6 @@ func BenchmarkBundled(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer r.Close() //nolint:errcheck // not what is measured
-	samples, f0 := speech(100)
 	seen := map[string]bool{}
 	for _, v := range r.Voices() {
 		if v.Kind != KindVoice || seen[v.Pack] {
@@ -44,16 +48,7 @@ func BenchmarkBundled(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer c.Close() //nolint:errcheck // not what is measured
-			out := make([]float32, v.OutRate/hopsPerSecond)
-			b.ReportAllocs()
-			h := 0
-			for b.Loop() {
-				if err := c.Convert(out, samples[h*160:(h+1)*160], f0[h:h+1]); err != nil {
-					b.Fatal(err)
-				}
-				h = (h + 1) % 100
-			}
-			reportRTF(b)
+			benchmarkVoice(b, c, v.OutRate/hopsPerSecond)
 		})
 	}
 }
