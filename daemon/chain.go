@@ -88,5 +88,5 @@ func resampling(from, to int) time.Duration {
 	if from == to {
 		return 0
 	}
-	return dsp.NewResampler(from, to).Latency()
+	return dsp.ResamplerLatency(from, to)
 }

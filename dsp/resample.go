@@ -86,6 +86,10 @@ func (r *Resampler) Lookahead() int { return r.filter.ahead }
 // Latency is Lookahead as time: half the filter's length.
 func (r *Resampler) Latency() time.Duration { return Samples(r.filter.ahead, r.in) }
 
+// ResamplerLatency is the Latency of a Resampler from in to out, without planning one: a plan takes
+// milliseconds.
+func ResamplerLatency(in, out int) time.Duration { return Samples(sincAhead(in, out), in) }
+
 // SetRatio makes ratio times as many output frames per input frame as the rates say, from the next
 // frame on, without a step in the signal; it is held within 1 ± MaxDrift. Use it for clocks that
 // differ: 1.0001 stretches the stream by 100 ppm. A ratio that is no number panics.

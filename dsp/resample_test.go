@@ -310,6 +310,9 @@ func TestResamplerLatency(t *testing.T) {
 			}
 		}
 		low := min(in, out)
+		if got, want := ResamplerLatency(in, out), r.Latency(); got != want {
+			t.Errorf("%d to %d Hz: ResamplerLatency is %v, the resampler's own %v", in, out, got, want)
+		}
 		if got, want := r.Latency().Seconds(), 39/float64(low); got < want-1e-9 || got >= want+1/float64(in) {
 			t.Errorf("%d to %d Hz: latency %v s, want %v s up to a whole frame", in, out, got, want)
 		}

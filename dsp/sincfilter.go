@@ -36,6 +36,11 @@ const sincSteps = 512
 // sincExact is the largest number of phases that are stored one by one; beyond, they are interpolated.
 const sincExact = 1024
 
+// sincAhead is how many input frames must follow one on the way from in to out: half the filter.
+func sincAhead(in, out int) int {
+	return int(math.Ceil(sincHalf * float64(in) / float64(min(in, out))))
+}
+
 // newSincFilter plans the way from in to out; phases is out divided by the greatest common divisor.
 func newSincFilter(in, out, phases int) *sincFilter {
 	stretch := float64(in) / float64(min(in, out)) // input frames per frame of the lower rate
@@ -43,7 +48,7 @@ func newSincFilter(in, out, phases int) *sincFilter {
 	if phases <= sincExact {
 		rows = (rows + phases - 1) / phases * phases
 	}
-	ahead := int(math.Ceil(sincHalf * stretch))
+	ahead := sincAhead(in, out)
 	taps := (2*ahead + 3) &^ 3
 	f := &sincFilter{rows: rows, taps: taps, ahead: ahead, weights: make([]float32, (rows+1)*taps)}
 	for r := range rows + 1 {
