@@ -3,13 +3,14 @@ import math
 import sys
 
 import torch
+import torch.nn.functional as F
 
-from voice import HOP_OUT, MELS, Voice
+from voice import HOP_OUT, MELS, SPEAKER, Voice
 
 torch.manual_seed(1)
 hops, v = 60, Voice().eval()
 torch.nn.init.normal_(v.leave[1].weight, std=0.1)
-mel, noise, speaker = torch.randn(1, MELS, hops) * 2 - 8, torch.randn(1, hops * HOP_OUT), torch.randn(1, 64)
+mel, noise, speaker = torch.randn(1, MELS, hops) * 2 - 8, torch.randn(1, hops * HOP_OUT), F.normalize(torch.randn(1, SPEAKER))
 f0 = 150 + 40 * torch.sin(torch.arange(hops) / 5.0)[None]
 f0[:, 20:30] = 0
 with torch.no_grad():

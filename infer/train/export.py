@@ -5,18 +5,16 @@
 import json
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
 
-from voice import FFT, FLOOR, HOP_IN, HOP_OUT, LOOKAHEAD_MS, MELS, RATE_IN, RATE_OUT, WINDOW, Voice
+from targets import TARGETS
+from voice import F0_DELAY_MS, FFT, FLOOR, HOP_IN, HOP_OUT, LOOKAHEAD_MS, MELS, RATE_IN, RATE_OUT, WINDOW, Voice
 
-# One line a built-in voice: row of Voice.speakers, name, sex, the pitch it is at home at, what it is.
-VOICES = [(0, 'alma', 'female', 236, 'clear and bright; the synthetic speaker jf_alpha of Kokoro-82M'),
-          (1, 'nara', 'female', 215, 'soft and low; the synthetic speaker jf_gongitsune of Kokoro-82M'),
-          (2, 'bruno', 'male', 124, 'warm and deep; the synthetic speaker jm_kumo of Kokoro-82M')]
 SOURCES = ['Kokoro-82M, Apache-2.0: synthesised aligned speech, targets and sources',
            'LibriSpeech train-clean-100 (236 speakers, one utterance each), CC BY 4.0: real speech',
            'Whisper base, MIT: teacher of content; not part of the pack',
@@ -33,24 +31,25 @@ class Step(torch.nn.Module):
 
 
 def load(path):
+    "-> the network, and name -> embedding of the built-in voices"
+    kept = torch.load(path, map_location='cpu')
     voice = Voice()
-    voice.load_state_dict({k: v.float() for k, v in torch.load(path, map_location='cpu').items()})
-    return voice.eval()
+    voice.load_state_dict({k: v.float() for k, v in kept['voice'].items()})
+    return voice.eval(), kept['speakers']
 
 
-def contract(voice):
-    rows = voice.speakers.weight.detach().numpy()
-    return {'format': 1, 'kind': 'voice', 'name': 'first', 'sample_rate_in': RATE_IN, 'sample_rate_out': RATE_OUT, 'hop_in': HOP_IN, 'hop_out': HOP_OUT,
-            'lookahead_ms': LOOKAHEAD_MS, 'f0_delay_ms': LOOKAHEAD_MS, 'noise': 'normal', 'state': int(voice.first_state().numel()),
+def contract(voice, speakers, name):
+    return {'format': 1, 'kind': 'voice', 'name': name, 'sample_rate_in': RATE_IN, 'sample_rate_out': RATE_OUT, 'hop_in': HOP_IN, 'hop_out': HOP_OUT,
+            'lookahead_ms': LOOKAHEAD_MS, 'f0_delay_ms': F0_DELAY_MS, 'noise': 'normal', 'state': int(voice.first_state().numel()),
             'mel': {'n_fft': FFT, 'window': WINDOW, 'hop': HOP_IN, 'bands': MELS, 'fmin': 0, 'fmax': RATE_IN / 2, 'floor': FLOOR, 'scale': 'slaney'},
-            'voices': [{'name': name, 'sex': sex, 'median_hz': hz, 'embedding': [round(float(x), 6) for x in rows[row]],
-                        'reference': f'{name}.flac', 'description': what, 'licence': 'Apache-2.0'} for row, name, sex, hz, what in VOICES],
+            'voices': [{'name': t.name, 'sex': t.sex, 'median_hz': t.median_hz, 'embedding': [round(float(x), 6) for x in speakers[t.name]],
+                        'reference': f'{t.name}.flac', 'description': t.description, 'licence': 'Apache-2.0'} for t in TARGETS if t.name in speakers],
             'licence': 'Apache-2.0', 'made_by': 'infer/train', 'sources': SOURCES}
 
 
 def main(weights, out):
-    voice = load(weights)
-    about = contract(voice)
+    voice, speakers = load(weights)
+    about = contract(voice, speakers, Path(out).stem)
     speaker = torch.tensor([about['voices'][0]['embedding']])
     inputs = {'mel': torch.randn(1, MELS, 1) - 8, 'f0': torch.full((1, 1), 140.0), 'noise': torch.randn(1, HOP_OUT), 'speaker': speaker, 'state': voice.first_state()}
     torch.onnx.export(Step(voice), tuple(inputs.values()), out, input_names=list(inputs), output_names=['audio', 'state_out'], opset_version=17, dynamo=False)

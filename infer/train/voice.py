@@ -1,7 +1,9 @@
-"""The first voice: a causal source-filter network that works one 10 ms hop at a time.
+"""The voice: a causal source-filter network that works one 10 ms hop at a time.
 
     log-mel (16 kHz) -> encoder -> content (blind to the speaker) -> decoder(content, speaker, pitch)
                      -> two minimum-phase filters: one for a pulse train at f0, one for noise -> 24 kHz
+
+The speaker is a GE2E embedding of unit length, of a built-in voice or of anyone.
 
 `Voice.forward` runs whole clips at once for training; `Voice.step` runs one hop with all state explicit, and is
 what gets exported. They are the same function: `python3 check.py` holds them against each other.
@@ -15,12 +17,16 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 RATE_IN, RATE_OUT, HOP_IN, HOP_OUT = 16000, 24000, 160, 240
-LOOKAHEAD_MS = 20
+LOOKAHEAD_MS = 18.5
+LATE = int(RATE_OUT * LOOKAHEAD_MS / 1000)    # samples by which the output lags behind the hop that it came with
+F0_DELAY_MS = 20                     # how old the pitch of a hop is
+SPEAKER = 256
 MELS, FFT, WINDOW, FLOOR = 80, 512, 400, 1e-10
 SILENT = 0.5 * math.log(FLOOR * MELS)       # the level of nothing at all
 BANDS, TAPS, FILTER_FFT = 64, 512, 1024
 LOW = 6                              # bands below about 220 Hz
 TOP_HZ = 11500.0                     # no harmonic above this
+STEPS = 4                            # gains of each excitation within a hop: bursts are shorter than 10 ms
 
 
 def slaney_mel(rate=RATE_IN, fft=FFT, bands=MELS, fmin=0.0, fmax=8000.0):
@@ -110,22 +116,23 @@ def pulses(phase, f0):
 
 
 class Voice(nn.Module):
-    def __init__(self, width=256, content=64, speaker=64, speakers=256,
-                 encoder=(1, 2, 4, 8, 1, 2, 4, 8), decoder=(1, 2, 4, 1), kernel=5):
+    def __init__(self, width=256, content=96, encoder=(1, 2, 4, 8, 1, 2, 4, 8), decoder=(1, 2, 4, 1, 2), kernel=5):
         super().__init__()
         self.width, self.content = width, content
-        self.speakers = nn.Embedding(speakers, speaker)
         self.read = nn.Linear(MELS + 1, width)
         self.encoder = nn.ModuleList(Block(width, kernel, d) for d in encoder)
         self.narrow = nn.Linear(width, content)
         self.teacher = nn.Linear(content, 512)                                  # training only
-        self.enter = nn.Linear(content + speaker + 3, width)
+        self.enter = nn.Linear(content + 3, width)
+        self.speak = nn.Sequential(nn.Linear(SPEAKER, width), nn.GELU(), nn.Linear(width, width))
         self.decoder = nn.ModuleList(Block(width, kernel, d) for d in decoder)
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * BANDS))
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * BANDS + 2 * STEPS))
         for name, m in zip(('hat', 'phase', 'inverse'), filter_matrices()):
             self.register_buffer(name, m, persistent=False)
         fade = (torch.arange(HOP_OUT) + 1) / HOP_OUT
         self.register_buffer('fade', fade, persistent=False)
+        at = fade * STEPS                                                       # straight lines from gain to gain, the first from the last hop's
+        self.register_buffer('lines', torch.clamp(1 - (at[None] - torch.arange(STEPS + 1)[:, None]).abs(), min=0), persistent=False)
 
     # ---- pieces shared by training and streaming
 
@@ -141,17 +148,19 @@ class Voice(nn.Module):
     def condition(self, content, speaker, f0, level):
         voiced = (f0 > 0).to(f0.dtype)
         tone = torch.log(torch.clamp(f0, min=40.0)) - 5.0
-        return self.enter(torch.cat([content, speaker, voiced, tone * voiced, level * 0.25 + 0.5], -1))
+        return self.enter(torch.cat([content, voiced, tone * voiced, level * 0.25 + 0.5], -1)) + self.speak(speaker)
 
-    def filters(self, x, level):                                                # ..., C -> ..., 2, TAPS
-        bands = self.leave(x).unflatten(-1, (2, BANDS)) + (level.unsqueeze(-1) - 2.0)
+    def filters(self, x, level):                                                # ..., C -> taps ..., 2, TAPS and gains ..., 2, STEPS
+        bands, gains = torch.split(self.leave(x), [2 * BANDS, 2 * STEPS], -1)
+        gains = 1 + torch.tanh(gains.unflatten(-1, (2, STEPS)))
+        bands = bands.unflatten(-1, (2, BANDS)) + (level.unsqueeze(-1) - 2.0)
         # Below the lowest pitch that a voice was heard at, nothing was learnt: there the pulse filter may not fall off,
         # or a speaker who goes lower loses the fundamental and seems to jump an octave up.
         tone, breath = bands.unbind(-2)
         tone = torch.cat([torch.maximum(tone[..., :LOW], tone[..., LOW:LOW + 1] - 1.0), tone[..., LOW:]], -1)
         bands = torch.stack([tone, breath], -2)
         size, angle = torch.exp(torch.clamp(bands @ self.hat, -14.0, 6.0)), bands @ self.phase
-        return torch.cat([size * torch.cos(angle), size * torch.sin(angle)], -1) @ self.inverse
+        return torch.cat([size * torch.cos(angle), size * torch.sin(angle)], -1) @ self.inverse, gains
 
     # ---- whole clips
 
@@ -169,12 +178,12 @@ class Voice(nn.Module):
         -> audio [B, T*HOP_OUT], content [B, T, content]"""
         content, level = self.encode(mel)
         late = F.pad(level[:, :-1], (0, 0, 1, 0), value=SILENT)
-        x = self.condition(content, speaker[:, None].expand(-1, content.shape[1], -1), f0[..., None], late)
+        x = self.condition(content, speaker[:, None], f0[..., None], late)
         for b in self.decoder:
             x = b(x)
-        return self.synthesise(self.filters(x, late), f0, noise, start), content
+        return self.synthesise(*self.filters(x, late), f0, noise, start), content
 
-    def synthesise(self, taps, f0, noise, start=None):
+    def synthesise(self, taps, gains, f0, noise, start=None):
         batch, hops = f0.shape
         before = F.pad(f0[:, :-1], (1, 0))
         wave, gain = self.glide(before[..., None], f0[..., None])               # B, T, HOP
@@ -182,7 +191,9 @@ class Voice(nn.Module):
         if start is not None:
             turn = turn + start[:, None]
         phase = (turn - torch.floor(turn)).float().view(batch, hops, HOP_OUT)
-        source = torch.stack([(pulses(phase, wave) * gain).flatten(1), noise], 1)   # B, 2, n
+        last = F.pad(gains[:, :-1, :, -1:], (0, 0, 0, 0, 1, 0))                  # B, T, 2, 1
+        shape = (torch.cat([last, gains], -1) @ self.lines).transpose(1, 2).flatten(2)
+        source = torch.stack([(pulses(phase, wave) * gain).flatten(1), noise], 1) * shape   # B, 2, n
         past = F.pad(source, (TAPS, 0)).unfold(2, TAPS + HOP_OUT, HOP_OUT)      # B, 2, T, TAPS+HOP
         spectrum = torch.fft.rfft(past, FILTER_FFT).transpose(1, 2)             # B, T, 2, bins
         now = torch.fft.rfft(taps, FILTER_FFT)
@@ -202,11 +213,11 @@ class Voice(nn.Module):
 
     def sizes(self):
         """Floats of each piece of the packed state, in order."""
-        return [1, 1, 1, 2 * (TAPS - 1), 2 * TAPS] + [b.history * self.width for b in [*self.encoder, *self.decoder]]
+        return [1, 1, 1, 2, 2 * (TAPS - 1), 2 * TAPS] + [b.history * self.width for b in [*self.encoder, *self.decoder]]
 
     def step(self, mel, f0, noise, speaker, state):
         """mel [1, MELS, 1], f0 [1, 1], noise [1, HOP_OUT], speaker [1, S], state [1, N] -> audio [1, HOP_OUT], state [1, N]"""
-        phase, before, late, past, old, *memory = torch.split(state[0], self.sizes())
+        phase, before, late, last, past, old, *memory = torch.split(state[0], self.sizes())
         kept = []
         frame = mel[:, :, 0]
         level = self.level(frame)
@@ -219,15 +230,16 @@ class Voice(nn.Module):
         for b, m in zip(self.decoder, memory[len(self.encoder):]):
             x, m = b.step(x, m.view(b.history, self.width))
             kept.append(m)
-        taps = self.filters(x, late)                                            # 1, 2, TAPS
+        taps, gains = self.filters(x, late)                                     # 1, 2, TAPS and 1, 2, STEPS
         wave, gain = self.glide(before[None], f0)
         turn = phase[None] + torch.cumsum(wave / RATE_OUT, 1)
         turn = turn - torch.floor(turn)
-        source = torch.cat([past.view(2, TAPS - 1), torch.cat([pulses(turn, wave) * gain, noise], 0)], 1)
+        shape = torch.cat([last.view(2, 1), gains[0]], 1) @ self.lines
+        source = torch.cat([past.view(2, TAPS - 1), torch.cat([pulses(turn, wave) * gain, noise], 0) * shape], 1)
         both = torch.stack([taps[0], old.view(2, TAPS)], 1).view(4, 1, TAPS).flip(2)
         out = F.conv1d(source[None], both, groups=2)[0]                         # 4, HOP: harmonic now, old; noise now, old
         audio = (out[0:1] + out[2:3]) * self.fade + (out[1:2] + out[3:4]) * (1 - self.fade)
-        state = torch.cat([turn[0, -1:], f0[0], level[0] - SILENT, source[:, HOP_OUT:].reshape(-1), taps.reshape(-1),
+        state = torch.cat([turn[0, -1:], f0[0], level[0] - SILENT, gains[0, :, -1], source[:, HOP_OUT:].reshape(-1), taps.reshape(-1),
                            *[m.reshape(-1) for m in kept]])
         return audio, state[None]
 
