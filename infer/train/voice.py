@@ -131,6 +131,8 @@ class Voice(nn.Module):
             self.register_buffer(name, m, persistent=False)
         fade = (torch.arange(HOP_OUT) + 1) / HOP_OUT
         self.register_buffer('fade', fade, persistent=False)
+        self.register_buffer('even', fade * (HOP_OUT / RATE_OUT), persistent=False)   # sums over the hop of 1 and of fade, exact at any length
+        self.register_buffer('rising', torch.cumsum(fade.double(), 0).float() / RATE_OUT, persistent=False)
         at = fade * STEPS                                                       # straight lines from gain to gain, the first from the last hop's
         self.register_buffer('lines', torch.clamp(1 - (at[None] - torch.arange(STEPS + 1)[:, None]).abs(), min=0), persistent=False)
 
@@ -184,13 +186,12 @@ class Voice(nn.Module):
         return self.synthesise(*self.filters(x, late), f0, noise, start), content
 
     def synthesise(self, taps, gains, f0, noise, start=None):
-        batch, hops = f0.shape
         before = F.pad(f0[:, :-1], (1, 0))
-        wave, gain = self.glide(before[..., None], f0[..., None])               # B, T, HOP
-        turn = torch.cumsum((wave.double() / RATE_OUT).flatten(1), 1)
+        wave, turn, gain = self.glide(before[..., None], f0[..., None])         # B, T, HOP
+        begin = F.pad(torch.cumsum(turn[:, :-1, -1].double(), 1), (1, 0))
         if start is not None:
-            turn = turn + start[:, None]
-        phase = (turn - torch.floor(turn)).float().view(batch, hops, HOP_OUT)
+            begin = begin + start[:, None]
+        phase = (begin - torch.floor(begin)).float()[..., None] + turn
         last = F.pad(gains[:, :-1, :, -1:], (0, 0, 0, 0, 1, 0))                  # B, T, 2, 1
         shape = (torch.cat([last, gains], -1) @ self.lines).transpose(1, 2).flatten(2)
         source = torch.stack([(pulses(phase, wave) * gain).flatten(1), noise], 1) * shape   # B, 2, n
@@ -202,12 +203,12 @@ class Voice(nn.Module):
         return (tail(now) * self.fade + tail(old) * (1 - self.fade)).flatten(1)
 
     def glide(self, before, now):
-        """Frequency and amplitude of the pulse train within a hop, from the pitch at its two ends."""
+        """Frequency (Hz), phase since the hop's beginning (turns) and amplitude of the pulse train, from the pitch at its two ends."""
         both = (before > 0) & (now > 0)
         one = torch.clamp(torch.maximum(before, now), min=40.0)
-        wave = torch.where(both, before + (now - before) * self.fade, one.expand(*one.shape[:-1], HOP_OUT))
+        first, change = torch.where(both, before, one), torch.where(both, now - before, torch.zeros_like(now))
         on, was = (now > 0).to(now.dtype), (before > 0).to(now.dtype)
-        return wave, was + (on - was) * self.fade
+        return first + change * self.fade, first * self.even + change * self.rising, was + (on - was) * self.fade
 
     # ---- one hop
 
@@ -231,15 +232,15 @@ class Voice(nn.Module):
             x, m = b.step(x, m.view(b.history, self.width))
             kept.append(m)
         taps, gains = self.filters(x, late)                                     # 1, 2, TAPS and 1, 2, STEPS
-        wave, gain = self.glide(before[None], f0)
-        turn = phase[None] + torch.cumsum(wave / RATE_OUT, 1)
-        turn = turn - torch.floor(turn)
+        wave, turn, gain = self.glide(before[None], f0)
+        turn = phase[None] + turn
         shape = torch.cat([last.view(2, 1), gains[0]], 1) @ self.lines
         source = torch.cat([past.view(2, TAPS - 1), torch.cat([pulses(turn, wave) * gain, noise], 0) * shape], 1)
         both = torch.stack([taps[0], old.view(2, TAPS)], 1).view(4, 1, TAPS).flip(2)
         out = F.conv1d(source[None], both, groups=2)[0]                         # 4, HOP: harmonic now, old; noise now, old
         audio = (out[0:1] + out[2:3]) * self.fade + (out[1:2] + out[3:4]) * (1 - self.fade)
-        state = torch.cat([turn[0, -1:], f0[0], level[0] - SILENT, gains[0, :, -1], source[:, HOP_OUT:].reshape(-1), taps.reshape(-1),
+        end = turn[0, -1:]
+        state = torch.cat([end - torch.floor(end), f0[0], level[0] - SILENT, gains[0, :, -1], source[:, HOP_OUT:].reshape(-1), taps.reshape(-1),
                            *[m.reshape(-1) for m in kept]])
         return audio, state[None]
 
