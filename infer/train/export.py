@@ -33,7 +33,7 @@ class Step(torch.nn.Module):
 def load(path):
     "-> the network, and name -> embedding of the built-in voices"
     kept = torch.load(path, map_location='cpu')
-    voice = Voice()
+    voice = Voice(**kept.get('shape', {}))
     voice.load_state_dict({k: v.float() for k, v in kept['voice'].items()})
     return voice.eval(), kept['speakers']
 
