@@ -186,7 +186,7 @@ func (c *Contract) validate() error {
 	}
 }
 
-func (c *Contract) validateVoice() error {
+func (c *Contract) validateMel() error {
 	m := c.Mel
 	if m.Hop != c.HopIn {
 		return fmt.Errorf("contract: 'mel.hop' is %d, expected %d, the same as 'hop_in'", m.Hop, c.HopIn)
@@ -205,6 +205,13 @@ func (c *Contract) validateVoice() error {
 	}
 	if m.Scale != "slaney" {
 		return fmt.Errorf("contract: 'mel.scale' is %q, expected slaney", m.Scale)
+	}
+	return nil
+}
+
+func (c *Contract) validateVoice() error {
+	if err := c.validateMel(); err != nil {
+		return err
 	}
 	if c.Noise != "" && c.Noise != "normal" && c.Noise != "uniform" {
 		return fmt.Errorf("contract: 'noise' is %q, expected normal, uniform or empty", c.Noise)
@@ -235,8 +242,8 @@ func (c *Contract) validateVoices() error {
 			return fmt.Errorf("contract: voice %q has an embedding of %d values, expected %d, as the first voice has",
 				v.Name, len(v.Embedding), max(1, len(c.Voices[0].Embedding)))
 		}
-		if !(v.MedianHz >= 40 && v.MedianHz <= 1100) {
-			return fmt.Errorf("contract: voice %q has 'median_hz' %g, expected 40 to 1100", v.Name, v.MedianHz)
+		if !(v.MedianHz >= minMedianHz && v.MedianHz <= maxMedianHz) {
+			return fmt.Errorf("contract: voice %q has 'median_hz' %g, expected %d to %d", v.Name, v.MedianHz, minMedianHz, maxMedianHz)
 		}
 	}
 	return nil

@@ -21,22 +21,11 @@ type SessionOptions struct {
 // NewSession starts a conversation with one of the pack's voices: a *Voice, or a *Passthrough when
 // the pack is one. The caller closes it.
 func (e *Engine) NewSession(voice string, o SessionOptions) (Converter, error) {
-	v, err := e.contract.voice(voice)
+	t, err := e.Target(voice)
 	if err != nil {
 		return nil, err
 	}
-	if e.contract.Kind == KindPassthrough {
-		p, err := newPassthrough(e, v.Name)
-		if err != nil {
-			return nil, err
-		}
-		return p, nil
-	}
-	n, err := newVoice(e, v, o)
-	if err != nil {
-		return nil, err
-	}
-	return n, nil
+	return e.NewTargetSession(t, o)
 }
 
 // Voice speaks with a pack's voice: log-mel and shifted pitch in, audio out, one run for each hop.
@@ -48,13 +37,13 @@ type Voice struct {
 	seed  uint64
 	noise *dsp.Noise
 
-	speaker atomic.Pointer[VoiceContract] // who is to speak
-	speaks  *VoiceContract                // whose embedding is bound
+	speaker atomic.Pointer[Target] // who is to speak
+	speaks  *Target                // whose embedding is bound
 
 	melIn, f0In, noiseIn, speakerIn, hop []float32
 }
 
-func newVoice(e *Engine, speaker VoiceContract, o SessionOptions) (*Voice, error) {
+func newVoice(e *Engine, speaker Target, o SessionOptions) (*Voice, error) {
 	if err := o.Shift.Validate(); err != nil {
 		return nil, err
 	}
@@ -162,12 +151,11 @@ func (v *Voice) Shift() float64 { return v.shift.now() }
 
 // SetVoice makes another voice of the same pack speak from the next Convert on. From any goroutine.
 func (v *Voice) SetVoice(name string) error {
-	who, err := v.engine.contract.voice(name)
+	t, err := v.engine.Target(name)
 	if err != nil {
 		return err
 	}
-	v.speaker.Store(&who)
-	return nil
+	return v.SetTarget(t)
 }
 
 // VoiceName is the voice that speaks from the next Convert on. From any goroutine.
