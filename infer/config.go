@@ -5,8 +5,9 @@ import "fmt"
 // Config is the section "infer" of the configuration.
 type Config struct {
 	Policy `yaml:",inline"`
-	// Models is a folder with further packs (*.onnx, and references/*.flac for their speakers); ""
-	// for the bundled voices alone.
+	// Models is a folder with further packs (*.onnx, and references/*.flac for their speakers), and
+	// with the encoder (speaker.onnx) of targets for them when it is not the bundled one; "" for the
+	// bundled voices alone.
 	Models string `yaml:"models" json:"models"`
 }
 

@@ -49,6 +49,11 @@ type Contract struct {
 	State  int             `json:"state"`
 	Voices []VoiceContract `json:"voices"`
 
+	// Frames is how many mel frames a speaker encoder hears at once, and Embedding how many values
+	// it says of them. Voices have neither.
+	Frames    int `json:"frames,omitempty"`
+	Embedding int `json:"embedding,omitempty"`
+
 	Licence string   `json:"licence"`
 	MadeBy  string   `json:"made_by"`
 	Sources []string `json:"sources"`
@@ -154,6 +159,9 @@ func parseContract(metadata map[string]string) (Contract, error) {
 
 // validate checks the contract against itself.
 func (c *Contract) validate() error {
+	if c.Kind != KindVoice && c.Kind != KindPassthrough {
+		return fmt.Errorf("contract: 'kind' is %q, expected %s or %s", c.Kind, KindVoice, KindPassthrough)
+	}
 	if c.Name == "" {
 		return fmt.Errorf("contract: 'name' is empty")
 	}
@@ -172,18 +180,14 @@ func (c *Contract) validate() error {
 	if !(c.LookaheadMS >= 0 && c.LookaheadMS <= 500) {
 		return fmt.Errorf("contract: 'lookahead_ms' is %g, expected 0 to 500", c.LookaheadMS)
 	}
-	switch c.Kind {
-	case KindVoice:
+	if c.Kind == KindVoice {
 		return c.validateVoice()
-	case KindPassthrough:
-		if c.State != 0 || c.LookaheadMS != 0 || c.SampleRateIn != c.SampleRateOut {
-			return fmt.Errorf("contract: a passthrough has 'state' 0, 'lookahead_ms' 0 and one rate, found %d, %g and %d to %d Hz",
-				c.State, c.LookaheadMS, c.SampleRateIn, c.SampleRateOut)
-		}
-		return c.validateVoices()
-	default:
-		return fmt.Errorf("contract: 'kind' is %q, expected %s or %s", c.Kind, KindVoice, KindPassthrough)
 	}
+	if c.State != 0 || c.LookaheadMS != 0 || c.SampleRateIn != c.SampleRateOut {
+		return fmt.Errorf("contract: a passthrough has 'state' 0, 'lookahead_ms' 0 and one rate, found %d, %g and %d to %d Hz",
+			c.State, c.LookaheadMS, c.SampleRateIn, c.SampleRateOut)
+	}
+	return c.validateVoices()
 }
 
 func (c *Contract) validateMel() error {

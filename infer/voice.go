@@ -57,11 +57,8 @@ func newVoice(e *Engine, speaker Target, o SessionOptions) (*Voice, error) {
 		return nil, err
 	}
 	v := &Voice{
-		session: s,
-		mel: dsp.NewMel(dsp.MelConfig{
-			Rate: c.SampleRateIn, FFT: c.Mel.NFFT, Window: c.Mel.Window, Hop: c.Mel.Hop,
-			Bands: c.Mel.Bands, Fmin: c.Mel.FMin, Fmax: c.Mel.FMax, Floor: c.Mel.Floor,
-		}),
+		session:   s,
+		mel:       dsp.NewMel(c.Mel.config(c.SampleRateIn)),
 		lag:       make([]float32, lag),
 		shift:     newPitchShift(o.Shift, speaker.MedianHz),
 		seed:      o.Seed,

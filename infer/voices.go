@@ -15,6 +15,9 @@ import (
 //go:embed voices
 var bundled embed.FS
 
+// bundledPrefix stands before the names of bundled files in errors.
+const bundledPrefix = "bundled:"
+
 // VoiceInfo is one voice as lists show it.
 type VoiceInfo struct {
 	Name        string  `json:"name"`
@@ -62,7 +65,7 @@ func NewRegistry(cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bundled voices: %w", err)
 	}
-	if err := r.addFolder(inside, "bundled:"); err != nil {
+	if err := r.addFolder(inside, bundledPrefix); err != nil {
 		return nil, err
 	}
 	if cfg.Models == "" {
@@ -85,6 +88,9 @@ func (r *Registry) addFolder(files fs.FS, prefix string) error {
 		return fmt.Errorf("voices: %w", err)
 	}
 	for _, name := range names {
+		if name == speakerFile {
+			continue
+		}
 		model, err := fs.ReadFile(files, name)
 		if err != nil {
 			return fmt.Errorf("model %s: %w", prefix+name, err)
