@@ -38,9 +38,9 @@ class GE2E(nn.Module):
 
     def mel(self, audio):
         "[B, n] -> [B, n/HOP + 1, MELS] of power, not of its logarithm; frame t is centred at HOP t"
-        spectrum = torch.stft(audio, FFT, HOP, window=self.window, pad_mode='constant', return_complex=True)
-        power = torch.view_as_real(spectrum).square().sum(-1)
-        return power.transpose(1, 2) @ self.bank.T
+        with torch.autocast(audio.device.type, enabled=False):                  # powers want float32
+            spectrum = torch.stft(audio.float(), FFT, HOP, window=self.window, pad_mode='constant', return_complex=True)
+            return torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2) @ self.bank.T
 
     def read(self, mel):
         "[B, frames, MELS] -> [B, 256], of unit length and nowhere negative"
