@@ -16,9 +16,9 @@ type chain struct {
 	mixing *stream.Mixing
 }
 
-// newChain builds the stages and the conversation with the voice that stands in their middle; the caller
+// newChain builds the stages and the conversation with the target that stands in their middle; the caller
 // closes the latter. Everything runs at the voice's own rates.
-func (s *studio) newChain(e *infer.Engine, voice string, pitch wire.PitchShift, mix wire.Mix) (c *chain, conv infer.Converter, err error) {
+func (s *studio) newChain(e *infer.Engine, target infer.Target, pitch wire.PitchShift, mix wire.Mix) (c *chain, conv infer.Converter, err error) {
 	contract := e.Contract()
 	in, out := contract.SampleRateIn, contract.SampleRateOut
 	separation, err := stream.NewSeparation(in, s.cfg.Separation.config())
@@ -29,7 +29,7 @@ func (s *studio) newChain(e *infer.Engine, voice string, pitch wire.PitchShift, 
 	if err != nil {
 		return nil, nil, err
 	}
-	conv, err = e.NewSession(voice, infer.SessionOptions{Shift: inferShift(pitch), F0Delay: f0.Delay()})
+	conv, err = e.NewTargetSession(target, infer.SessionOptions{Shift: inferShift(pitch), F0Delay: f0.Delay()})
 	if err != nil {
 		return nil, nil, err
 	}

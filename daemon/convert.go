@@ -9,14 +9,17 @@ import (
 
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/dsp"
+	"github.com/autovoiced/autovoiced/infer"
 	"github.com/autovoiced/autovoiced/stream"
 )
 
 // ConvertOptions say how a recording shall sound; what is nil or zero is as configured.
 type ConvertOptions struct {
 	Voice string
-	Pitch *wire.PitchShift
-	Mix   *wire.Mix
+	// Target speaks in place of a voice when it is not nil.
+	Target *infer.Target
+	Pitch  *wire.PitchShift
+	Mix    *wire.Mix
 	// PCM is the format of the output's samples; zero is 16-bit.
 	PCM dsp.PCM
 	// Progress hears how far the conversion is, in seconds of audio, a few times a second; total is 0 where the
@@ -59,7 +62,7 @@ func Convert(ctx context.Context, cfg Config, in, out string, o ConvertOptions) 
 
 func (s *studio) convert(ctx context.Context, source *stream.FileSource, out string, o ConvertOptions) (result Result, err error) {
 	session, werr := s.newSession(request{
-		kind: kindConvert, voice: o.Voice, pitch: o.Pitch, mix: o.Mix,
+		kind: kindConvert, voice: o.Voice, target: o.Target, pitch: o.Pitch, mix: o.Mix,
 		format: wire.Format{Encoding: wire.F32LE, Rate: source.Rate(), Channels: 1},
 	})
 	if werr != nil {

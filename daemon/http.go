@@ -112,8 +112,12 @@ func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (d *Daemon) serveVoices(w http.ResponseWriter, _ *http.Request) {
+	all, err := d.cards()
+	if err != nil {
+		d.faults.Reportf("profiles", "%v", err)
+	}
 	voices := []wire.Voice{}
-	for _, v := range d.voices.Voices() {
+	for _, v := range all {
 		voices = append(voices, wire.Voice{
 			Name: v.Name, Pack: v.Pack, Kind: v.Kind, Sex: v.Sex, MedianHz: v.MedianHz,
 			Description: v.Description, Licence: v.Licence,

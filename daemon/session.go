@@ -48,11 +48,7 @@ func sessionID(kind string, n uint64) string { return fmt.Sprintf("%s-%d", kind,
 
 // newSession makes a voice ready to speak. It is closed by the caller.
 func (s *studio) newSession(r request) (*session, *wire.Error) {
-	name := r.voice
-	if name == "" {
-		name = s.defaultVoice
-	}
-	engine, err := s.voices.Engine(name)
+	engine, target, err := s.cast(r)
 	if err != nil {
 		return nil, voiceError(err)
 	}
@@ -63,12 +59,12 @@ func (s *studio) newSession(r request) (*session, *wire.Error) {
 	if r.mix != nil {
 		mix = *r.mix
 	}
-	chain, conv, err := s.newChain(engine, name, pitch, mix)
+	chain, conv, err := s.newChain(engine, target, pitch, mix)
 	if err != nil {
 		return nil, voiceError(err)
 	}
 	out := &session{
-		kind: r.kind, voice: name, since: time.Now().UTC(),
+		kind: r.kind, voice: target.Name, since: time.Now().UTC(),
 		provider: wireProvider(engine.Provider(), engine.Warnings()),
 		studio:   s, conv: conv, chain: chain, ledger: new(stream.Ledger),
 		timings: newRate(0),
@@ -121,7 +117,7 @@ func (s *session) update(u *wire.Update) *wire.Error {
 }
 
 func (s *session) apply(u *wire.Update) *wire.Error {
-	if u.Voice != nil && *u.Voice != s.voice {
+	if u.Voice != nil && *u.Voice != s.speaks() {
 		if err := s.setVoice(*u.Voice); err != nil {
 			return err
 		}
@@ -142,14 +138,24 @@ func (s *session) apply(u *wire.Update) *wire.Error {
 	return nil
 }
 
-// setVoice lets another voice of the same pack speak.
+// setVoice lets another voice of the same pack speak, or a profile that fits it.
 func (s *session) setVoice(name string) *wire.Error {
-	if _, err := s.studio.voices.Find(name); err != nil {
+	target, profile, err := s.studio.target(name)
+	if err != nil {
 		return voiceError(err)
 	}
-	speaker, ok := s.conv.(interface{ SetVoice(string) error })
+	speaker, ok := s.conv.(interface {
+		SetVoice(string) error
+		SetTarget(infer.Target) error
+	})
 	if !ok {
 		return wire.Errorf(wire.CodeUnsupported, "voice", "voice %q cannot be left while it speaks; open another stream", s.voice)
+	}
+	if profile {
+		if err := speaker.SetTarget(target); err != nil {
+			return voiceError(err)
+		}
+		return nil
 	}
 	if err := speaker.SetVoice(name); err != nil {
 		return wire.Errorf(wire.CodeUnsupported, "voice", "voice %q is in another pack than %q; open another stream", name, s.voice)

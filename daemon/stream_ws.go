@@ -91,11 +91,12 @@ func (c *connection) serve() error {
 	if err != nil {
 		return err
 	}
-	if start.Profile != "" {
-		return wire.Errorf(wire.CodeUnknownVoice, "profile", "there is no profile %q", start.Profile)
+	target, werr := c.d.profileTarget(start.Profile)
+	if werr != nil {
+		return werr
 	}
 	s, werr := c.d.newSession(request{
-		kind: kindStream, voice: start.Voice, format: start.Format, pitch: start.Pitch, mix: start.Mix,
+		kind: kindStream, voice: start.Voice, target: target, format: start.Format, pitch: start.Pitch, mix: start.Mix,
 	})
 	if werr != nil {
 		return werr

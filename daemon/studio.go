@@ -15,6 +15,7 @@ type studio struct {
 	cfg          Config
 	clock        stream.Clock
 	voices       *infer.Registry
+	profiles     *Profiles
 	defaultVoice string
 	provider     infer.Provider // of the default voice
 	warnings     []string
@@ -30,7 +31,7 @@ func newStudio(cfg Config) (*studio, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &studio{cfg: cfg, clock: stream.NewClock(), voices: voices}
+	s := &studio{cfg: cfg, clock: stream.NewClock(), voices: voices, profiles: OpenProfiles()}
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, voices.Close())
 	}
@@ -42,7 +43,7 @@ func (s *studio) open() error {
 	if s.defaultVoice == "" {
 		s.defaultVoice = firstVoice(s.voices.Voices())
 	}
-	engine, err := s.voices.Engine(s.defaultVoice)
+	engine, _, err := s.speaker(s.defaultVoice)
 	if errors.Is(err, infer.ErrUnknownVoice) {
 		return keyErrorf("voice.name", "%q, allowed: a name that `autovoiced voices` lists: %v", s.defaultVoice, err)
 	}
@@ -72,6 +73,7 @@ func firstVoice(voices []infer.VoiceInfo) string {
 type request struct {
 	kind   string
 	voice  string
+	target *infer.Target // in place of a voice
 	format wire.Format
 	pitch  *wire.PitchShift
 	mix    *wire.Mix
@@ -79,8 +81,11 @@ type request struct {
 
 // voiceError says what is wrong with a voice in the protocol's words.
 func voiceError(err error) *wire.Error {
-	if errors.Is(err, infer.ErrUnknownVoice) {
+	switch {
+	case errors.Is(err, infer.ErrUnknownVoice), errors.Is(err, ErrNoProfile):
 		return wire.Errorf(wire.CodeUnknownVoice, "voice", "%v", err)
+	case errors.Is(err, infer.ErrWrongTarget):
+		return wire.Errorf(wire.CodeUnsupported, "voice", "%v", err)
 	}
 	return wire.Errorf(wire.CodeInternal, "voice", "%v", err)
 }

@@ -85,9 +85,18 @@ func (v *Voice) SetTarget(t Target) error {
 	return nil
 }
 
-// EngineFor returns the engine of the pack that can speak as the target: the one that the voice
-// called near is in when that fits, else the first that does. The registry closes it.
+// EngineFor returns the engine of the pack that speaks as the target, see Fit. The registry closes it.
 func (r *Registry) EngineFor(t Target, near string) (*Engine, error) {
+	v, err := r.Fit(t, near)
+	if err != nil {
+		return nil, err
+	}
+	return r.Engine(v.Name)
+}
+
+// Fit finds a voice whose pack can speak as the target: the one called near when its pack can, else
+// the first whose pack does.
+func (r *Registry) Fit(t Target, near string) (VoiceInfo, error) {
 	var errs []error
 	for _, voice := range append([]string{near}, r.names()...) {
 		p, known := r.packs[voice]
@@ -96,14 +105,14 @@ func (r *Registry) EngineFor(t Target, near string) (*Engine, error) {
 		}
 		err := p.contract.checkTarget(t)
 		if err == nil {
-			return r.Engine(voice)
+			return r.Find(voice)
 		}
 		errs = append(errs, err)
 	}
 	if len(errs) == 0 {
-		return nil, fmt.Errorf("%w: there is no pack that could speak as %s", ErrWrongTarget, t.Name)
+		return VoiceInfo{}, fmt.Errorf("%w: there is no pack that could speak as %s", ErrWrongTarget, t.Name)
 	}
-	return nil, errs[0]
+	return VoiceInfo{}, errs[0]
 }
 
 func (r *Registry) names() []string {

@@ -169,7 +169,7 @@ type Totals struct {
 type Voice struct {
 	Name        string  `json:"name"`
 	Pack        string  `json:"pack"`
-	Kind        string  `json:"kind"` // voice or passthrough
+	Kind        string  `json:"kind"` // voice, passthrough or profile
 	Sex         string  `json:"sex,omitempty"`
 	MedianHz    float64 `json:"median_hz,omitempty"`
 	Description string  `json:"description,omitempty"`

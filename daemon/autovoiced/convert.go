@@ -12,16 +12,18 @@ import (
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/daemon"
 	"github.com/autovoiced/autovoiced/dsp"
+	"github.com/autovoiced/autovoiced/infer"
 )
 
 type convertCmd struct {
-	In     string    `arg:"" help:"Recording to convert, WAV or FLAC."`
-	Out    string    `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write the result, a mono WAV file of the same rate and length."`
-	Voice  string    `placeholder:"NAME" help:"A name from 'autovoiced voices'; the one of the settings unless told."`
-	Pitch  pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto; as in the settings unless told."`
-	Preset string    `enum:"live,fast,balanced,quality" default:"live" help:"How: live is exactly what one hears live, and the only one that works yet."`
-	Format pcmFlag   `default:"s16" help:"Samples of the result: s16, s24 or f32."`
-	Quiet  bool      `short:"q" help:"No progress."`
+	In        string    `arg:"" help:"Recording to convert, WAV or FLAC."`
+	Out       string    `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write the result, a mono WAV file of the same rate and length."`
+	Voice     string    `placeholder:"NAME" xor:"voice" help:"A name from 'autovoiced voices'; the one of the settings unless told."`
+	Reference []string  `placeholder:"REF.wav" xor:"voice" sep:"none" help:"Speak as whoever speaks in this recording, 5 s of speech or more, WAV or FLAC; may be given again."`
+	Pitch     pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto; as in the settings unless told."`
+	Preset    string    `enum:"live,fast,balanced,quality" default:"live" help:"How: live is exactly what one hears live, and the only one that works yet."`
+	Format    pcmFlag   `default:"s16" help:"Samples of the result: s16, s24 or f32."`
+	Quiet     bool      `short:"q" help:"No progress."`
 }
 
 // Run converts one recording through the live path.
@@ -38,9 +40,13 @@ func (c *convertCmd) Run(e *env) error {
 	if _, _, err := readRecording(e.ctx, c.In); err != nil {
 		return coded(exitFile, err)
 	}
+	target, err := c.reference(e, cfg)
+	if err != nil {
+		return err
+	}
 	bar := newProgress(e.errOut, c.Quiet)
 	result, err := daemon.Convert(e.ctx, cfg, c.In, c.Out, daemon.ConvertOptions{
-		Voice: c.Voice, Pitch: c.Pitch.shift, PCM: c.Format.pcm, Progress: bar.show,
+		Voice: c.Voice, Target: target, Pitch: c.Pitch.shift, PCM: c.Format.pcm, Progress: bar.show,
 	})
 	bar.close()
 	if err != nil {
@@ -49,6 +55,20 @@ func (c *convertCmd) Run(e *env) error {
 	_, err = fmt.Fprintf(e.out, "%s: %.2f s  voice %s  RTF %.3f  algorithmic latency %.1f ms  on %s %s%s\n", c.Out, result.AudioSeconds,
 		result.Voice, result.RTF, result.Pipeline.AlgorithmicLatencyMS, result.Provider.Active, result.Provider.Precision, clippedText(result.Clipped))
 	return err
+}
+
+// reference makes a target of the recordings that were given, for this conversion alone; nil when none were.
+func (c *convertCmd) reference(e *env, cfg daemon.Config) (*infer.Target, error) {
+	if len(c.Reference) == 0 {
+		return nil, nil
+	}
+	heard, err := daemon.Hear(e.ctx, cfg, c.Reference)
+	if err != nil {
+		return nil, recordingError(e, err)
+	}
+	warnVerdicts(e.errOut, heard.Verdicts)
+	target := heard.Target("reference")
+	return &target, nil
 }
 
 func clippedText(n int) string {

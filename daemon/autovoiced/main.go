@@ -25,14 +25,15 @@ type cli struct {
 	Check       bool   `help:"Check the settings and exit."`
 	ShowVersion bool   `name:"version" help:"Say which version this is."`
 
-	Serve   serveCmd   `cmd:"" default:"1" help:"Run the daemon (the default)."`
-	Live    liveCmd    `cmd:"" help:"Microphone, voice, loudspeaker, with level meters and latency."`
-	Stream  streamCmd  `cmd:"" help:"Send a recording to a running daemon and keep what comes back."`
-	Convert convertCmd `cmd:"" help:"Convert a recording."`
-	Voices  voicesCmd  `cmd:"" help:"List the voices."`
-	Devices devicesCmd `cmd:"" help:"List the sound devices."`
-	Bench   benchCmd   `cmd:"" help:"Measure this machine."`
-	Version versionCmd `cmd:"" help:"Say which version this is."`
+	Serve    serveCmd    `cmd:"" default:"1" help:"Run the daemon (the default)."`
+	Live     liveCmd     `cmd:"" help:"Microphone, voice, loudspeaker, with level meters and latency."`
+	Stream   streamCmd   `cmd:"" help:"Send a recording to a running daemon and keep what comes back."`
+	Convert  convertCmd  `cmd:"" help:"Convert a recording."`
+	Voices   voicesCmd   `cmd:"" help:"List the voices."`
+	Profiles profilesCmd `cmd:"" help:"Voices of your own, from a few seconds of recordings."`
+	Devices  devicesCmd  `cmd:"" help:"List the sound devices."`
+	Bench    benchCmd    `cmd:"" help:"Measure this machine."`
+	Version  versionCmd  `cmd:"" help:"Say which version this is."`
 }
 
 // env is what every command is given.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"path/filepath"
 	"text/tabwriter"
 
+	"github.com/autovoiced/autovoiced/daemon"
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/infer"
 	"github.com/autovoiced/autovoiced/stream"
@@ -31,22 +31,24 @@ func (c *voicesCmd) Run(e *env) error {
 		return coded(exitModel, err)
 	}
 	defer registry.Close()
-	switch {
-	case c.References != "":
+	if c.References != "" {
 		return writeReferences(e, registry, c.References)
-	case c.JSON:
-		enc := json.NewEncoder(e.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(registry.Voices())
+	}
+	voices, broken := daemon.Voices(registry, daemon.OpenProfiles(), cfg.Voice.Name)
+	if broken != nil {
+		complain(e.errOut, broken)
+	}
+	if c.JSON {
+		return writeIndented(e.out, voices)
 	}
 	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tSEX\tMEDIAN\tRATES\tLOOK-AHEAD\tLICENCE\tDESCRIPTION")
-	for _, v := range registry.Voices() {
+	fmt.Fprintln(w, "NAME\tKIND\tSEX\tMEDIAN\tRATES\tLOOK-AHEAD\tLICENCE\tDESCRIPTION")
+	for _, v := range voices {
 		median := ""
 		if v.MedianHz > 0 {
 			median = fmt.Sprintf("%.0f Hz", v.MedianHz)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%g → %g kHz\t%g ms\t%s\t%s\n", v.Name, v.Sex, median,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%g → %g kHz\t%g ms\t%s\t%s\n", v.Name, v.Kind, v.Sex, median,
 			float64(v.InRate)/1000, float64(v.OutRate)/1000, v.LookaheadMS, v.Licence, v.Description)
 	}
 	return w.Flush()
