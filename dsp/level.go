@@ -20,8 +20,12 @@ func Decibels(amplitude float64) float64 {
 // Amplitude is the factor that a level in dB stands for.
 func Amplitude(db float64) float64 { return math.Pow(10, db/20) }
 
-// finite is false for NaN and the infinities, whose difference from themselves is NaN.
-func finite(v float32) bool { return v-v == 0 }
+// MaxSample is +120 dBFS: nothing that was recorded comes near it, and what lies within can be
+// squared, summed and transformed without leaving the numbers.
+const MaxSample = 1e6
+
+// finite is false for NaN, the infinities, and what lies beyond MaxSample.
+func finite(v float32) bool { return v >= -MaxSample && v <= MaxSample }
 
 // RMS is the root of the mean square of x, 0 for nothing. Samples that are not finite count as 0.
 func RMS(x []float32) float32 {

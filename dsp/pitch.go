@@ -69,7 +69,7 @@ func (p *Pitch) Reset() {
 
 // Process takes the next hop, 10 ms or about that, and returns the pitch in Hz, 0 when unvoiced,
 // and the voicing: how periodic the signal is, from 0 (noise) to 1 (a perfect repetition).
-// Samples that are not finite count as 0.
+// Samples that are not finite, or beyond MaxSample, count as 0.
 func (p *Pitch) Process(hop []float32) (hz, voicing float32) {
 	p.dec.push(hop)
 	window := p.dec.window(pitchDelay)

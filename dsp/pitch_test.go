@@ -230,7 +230,7 @@ func TestPitchEdges(t *testing.T) {
 func TestPitchSurvivesBrokenSamples(t *testing.T) {
 	x := voice(16000, 2, steady(200), 0, true)
 	for i := 8000; i < 8100; i++ {
-		x[i] = [...]float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))}[i%3]
+		x[i] = [...]float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), -math.MaxFloat32, 1e20}[i%5]
 	}
 	var s pitchScore
 	s.add(trackPitch(x, 16000), steady(200), 0.6, 1.9)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/autovoiced/autovoiced/dsp"
 )
 
 // Stats measures one pipeline. The goroutine that delivers chunks records, once a chunk, all of
@@ -43,7 +45,7 @@ type Snapshot struct {
 	Load            Load          `json:"load"`
 	RTF             float64       `json:"rtf"` // computing time ÷ signal time since the start
 	Discontinuities uint64        `json:"discontinuities"`
-	BadSamples      uint64        `json:"bad_samples"` // NaN and infinite input, replaced by 0
+	BadSamples      uint64        `json:"bad_samples"` // NaN, infinite or absurd input, replaced by 0
 	SinkQueue       int           `json:"sink_queue"`
 	QueueCap        int           `json:"queue_capacity"`
 
@@ -170,12 +172,12 @@ func decibels(linear float64) float64 {
 	return math.Round(max(20*math.Log10(linear+1e-9), -120)*100) / 100
 }
 
-// inspect replaces NaN and infinite samples by 0, and gives how many those were, the RMS and the
-// peak of the rest.
+// inspect replaces samples that are NaN, infinite or beyond dsp.MaxSample by 0, and gives how many
+// those were, the RMS and the peak of the rest.
 func inspect(x []float32) (bad int, rms, peak float32) {
 	var power float64
 	for i, v := range x {
-		if v-v != 0 {
+		if !(v >= -dsp.MaxSample && v <= dsp.MaxSample) {
 			x[i], v = 0, 0
 			bad++
 		}

@@ -1,9 +1,13 @@
 package stream
 
 import (
+	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/autovoiced/autovoiced/dsp"
 )
 
 func spin(d time.Duration) func(*Chunk) error {
@@ -132,5 +136,15 @@ func TestSlowProfilerLosesCallsNotAudio(t *testing.T) {
 	delivered <- s
 	if s.Chunks != 200 || s.Profiling.Dropped < 200-profileQueue-2 {
 		t.Errorf("%d chunks, %+v", s.Chunks, s.Profiling)
+	}
+}
+
+// One absurd sample would stay for good in a filter, an average or a model's state.
+func TestInspectLetsNothingAbsurdIn(t *testing.T) {
+	huge, nan := float32(math.MaxFloat32), float32(math.NaN())
+	x := []float32{0.5, huge, nan, -0.75, -huge, float32(math.Inf(1)), 2 * dsp.MaxSample, dsp.MaxSample / 1e7}
+	bad, rms, peak := inspect(x)
+	if want := []float32{0.5, 0, 0, -0.75, 0, 0, 0, 0.1}; bad != 5 || peak != 0.75 || rms > 0.5 || !slices.Equal(x, want) {
+		t.Errorf("%d bad, rms %g, peak %g, left %v", bad, rms, peak, x)
 	}
 }
