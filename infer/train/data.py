@@ -3,60 +3,91 @@
 Pairs: aligned renderings of one text (synthesize.py). Real: LibriSpeech train-clean-100 speakers, each their own target
 (real.py), so that the encoder meets microphones, rooms and people that no synthesiser has.
 """
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import torchaudio.functional as AF
 
-from voice import HOP_IN, HOP_OUT, LOOKAHEAD_MS, RATE_IN, RATE_OUT
+from voice import F0_DELAY_MS, HOP_OUT, LATE, RATE_IN, RATE_OUT
 
-LATE = LOOKAHEAD_MS // 10            # hops by which the output lags
+OLD = F0_DELAY_MS // 10              # hops
+LEVEL = 0.07                         # root mean square at which speakers are compared
 
 
 def down(audio):
     return AF.resample(audio, RATE_OUT, RATE_IN, lowpass_filter_width=24)
 
 
+@dataclass
+class Crops:
+    source: torch.Tensor    # [B, n] at 24 kHz
+    target: torch.Tensor    # [B, n] the same words by another speaker, as late as the voice will be
+    f0: torch.Tensor        # [B, hops] Hz, the target's, as old as the voice will hear it
+    speaker: torch.Tensor   # [B, 256] the target's embedding
+    home: torch.Tensor      # [B] the target's median pitch, Hz
+    content: torch.Tensor   # [B, hops, 512] the teacher's features at the time of each output hop
+
+
 class Material:
-    """rows int16 [R, n] at 24 kHz, f0 [targets, n/240], who [targets, utterances] and where utterances start (hops)."""
+    """rows int16 [R, n] at 24 kHz, f0 [R, n/240], who [R, utterances] (number of a built-in voice or -1), where utterances start
+    (hops), and what teacher and ge2e make of them."""
     def __init__(self, rows, f0, who, starts, device):
         self.rows = torch.from_numpy(rows).to(device)
         self.f0 = torch.from_numpy(f0).to(device)
         self.who = torch.from_numpy(who).to(device)
         self.starts = torch.from_numpy(starts).to(device)
         self.hops = rows.shape[1] // HOP_OUT
-        self.content = None
+        self.ends = torch.cat([self.starts[1:], torch.tensor([self.hops], device=device)])
+        voiced = [[f[f > 0] for f in np.split(row, starts[1:])] for row in f0]
+        self.home = torch.tensor([[float(np.median(f)) if len(f) else 0.0 for f in row] for row in voiced], device=device)
 
     def teach(self, teacher, seconds=12):
         "The teacher's features of row 0, 50 a second: what every row says."
         parts, n = [], seconds * RATE_OUT
         for at in range(0, self.rows.shape[1], n):
             audio = down(self.rows[:1, at:at + n].float() / 32768)
-            audio = torch.nn.functional.pad(audio, (0, -audio.shape[1] % 320))
-            parts.append(teacher(audio)[0].half())
+            audio = F.pad(audio, (0, -audio.shape[1] % 320))
+            with torch.no_grad():
+                parts.append(teacher(audio)[-1][0].half())
         self.content = torch.cat(parts)
-        x = self.content[::7].float()
-        self.mean, self.scale = x.mean(0), x.std(0) + 1e-3
 
-    def cut(self, count, hops):
-        """-> source [B, hops*HOP_OUT] at 24 kHz, target likewise (already late by LOOKAHEAD_MS), f0 [B, hops], who [B],
-        teacher features [B, hops, 512] for the time of each output hop"""
+    @torch.no_grad()
+    def listen(self, ge2e, parts=3, span=1.7):
+        "The embedding of every utterance, from a few places in it."
+        n, embeddings = int(span * RATE_OUT), []
+        where = torch.linspace(0, 1, parts, device=self.rows.device)
+        room = (self.ends - self.starts) * HOP_OUT - n
+        at = (self.starts * HOP_OUT)[:, None] + (room.clamp(min=0)[:, None] * where).long()
+        at = at.clamp(max=self.rows.shape[1] - n).flatten()
+        for row in self.rows:
+            made = []
+            for piece in at.split(256):
+                audio = row[piece[:, None] + torch.arange(n, device=row.device)].float() / 32768
+                made.append(ge2e(down(audio)))
+            embeddings.append(F.normalize(torch.cat(made).view(len(self.starts), parts, -1).mean(1), dim=1))
+        self.speaker = torch.stack(embeddings)                                  # R, utterances, 256
+
+    def cut(self, count, hops, rows=None, same=False):
+        "Random crops; rows: how likely each row is as a target. same: the source is the target itself."
         device = self.rows.device
-        at = torch.randint(LATE + 1, self.hops - hops - 1, (count,), device=device)
-        target = torch.randint(self.f0.shape[0], (count,), device=device)
-        source = torch.randint(self.rows.shape[0], (count,), device=device)
+        at = torch.randint(OLD + 1, self.hops - hops - 1, (count,), device=device)
+        odds = torch.ones(len(self.rows), device=device) if rows is None else torch.tensor(rows, device=device)
+        target = torch.multinomial(odds, count, replacement=True)
+        source = target if same else torch.randint(len(self.rows), (count,), device=device)
         n = torch.arange(hops * HOP_OUT, device=device)
-        take = lambda row, delay: self.rows[row[:, None], (at * HOP_OUT)[:, None] + n - delay * HOP_OUT].float() / 32768
+        take = lambda row, late: self.rows[row[:, None], (at * HOP_OUT - late)[:, None] + n].float() / 32768
         hop = at[:, None] + torch.arange(hops, device=device)
         utterance = torch.searchsorted(self.starts, at + hops // 2, right=True) - 1
-        f0 = self.f0[target[:, None], hop + 1 - LATE]
-        when = (hop.float() + 1 - LATE) * 0.5 - 0.5                              # teacher frame j is centred at 20 j + 10 ms
+        when = (hop.float() + 1 - LATE / HOP_OUT) * 0.5 - 0.5                    # teacher frame j is centred at 20 j + 10 ms
         low = when.floor().clamp(0, len(self.content) - 2)
         mix = (when - low).clamp(0, 1)[..., None]
         low = low.long()
         content = self.content[low].float() * (1 - mix) + self.content[low + 1].float() * mix
-        return take(source, 0), take(target, LATE), f0, self.who[target, utterance], (content - self.mean) / self.scale
+        return Crops(take(source, 0), take(target, LATE), self.f0[target[:, None], hop + 1 - OLD], self.speaker[target, utterance],
+                     self.home[target, utterance], content)
 
 
 def load_pairs(folder, device):
@@ -64,19 +95,30 @@ def load_pairs(folder, device):
     for path in sorted(Path(folder).glob('*.npz')):
         z = np.load(path)
         utterances += [(z[f't{i}'], z[f'a{i}'], z[f'f{i}']) for i in range(int(z['count']))]
-    utterances.sort(key=lambda u: int(u[0][0]))                                 # so that crops rarely change target
+    utterances.sort(key=lambda u: (int(u[0][0]), int(u[0][1])))                 # so that crops rarely change target
     return join([u[1] for u in utterances], [u[2] for u in utterances], np.stack([u[0] for u in utterances], 1), device)
 
 
 def load_real(path, device):
     z = np.load(path)
     count = int(z['count'])
-    return join([z[f'a{i}'][None] for i in range(count)], [z[f'f{i}'][None] for i in range(count)], z['who'][None], device)
+    return join([z[f'a{i}'][None] for i in range(count)], [z[f'f{i}'][None] for i in range(count)], np.full((1, count), -1), device)
 
 
 def join(rows, f0, who, device):
     starts = np.cumsum([0] + [f.shape[1] for f in f0[:-1]])
     return Material(np.concatenate(rows, 1), np.concatenate(f0, 1).astype(np.float32), who.astype(np.int64), starts.astype(np.int64), device)
+
+
+def centroids(material, count):
+    "-> [count, 256]: each built-in voice's embedding over all that it says; its utterances then carry it too, three times in four."
+    kept = []
+    for i in range(count):
+        mine = material.who == i
+        kept.append(F.normalize(material.speaker[mine].mean(0), dim=0) if mine.any() else torch.zeros(256, device=mine.device))
+        typical = mine & (torch.rand(mine.shape, device=mine.device) < 0.75)
+        material.speaker[typical] = kept[-1]
+    return torch.stack(kept)
 
 
 # ---- what happens to a voice on its way to the program

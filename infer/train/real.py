@@ -2,7 +2,8 @@
 
     python3 real.py FOLDER OUT.npz [--kept 15]
 
-The last --kept speakers are left out, for measuring. Speaker rows follow those of synthesize.TARGETS.
+The last --kept speakers are left out, for measuring. Every utterance is kept at three speeds, which make three speakers of one:
+pitch, formants and pace move together.
 """
 import argparse
 import multiprocessing as mp
@@ -12,17 +13,17 @@ import numpy as np
 import soundfile as sf
 from scipy.signal import resample_poly
 
-from synthesize import TARGETS, pitch
+from synthesize import pitch
 
-FIRST = 16                           # rows of Voice.speakers below are for built-in voices
-assert len(TARGETS) <= FIRST
+SPEEDS = ((3, 2), (7, 4), (13, 10))  # up, down: as it is, a giant's, a child's
 
 
-def read(path):
+def read(job):
+    path, (up, down) = job
     audio, rate = sf.read(path, dtype='float32')
     if rate != 16000:
         raise ValueError(f'{path}: expected 16000 Hz, found {rate}')
-    wide = resample_poly(audio, 3, 2)
+    wide = resample_poly(audio, up, down)
     wide = wide[:len(wide) // 240 * 240] * (0.08 / np.sqrt(np.mean(wide ** 2)))
     return (np.clip(wide, -1, 1) * 32767).astype(np.int16), pitch(wide)[:len(wide) // 240]
 
@@ -35,15 +36,15 @@ def main():
     args = p.parse_args()
     files = sorted(Path(args.folder).glob('*.flac'))
     names = sorted({f.name.split('-')[0] for f in files}, key=int)
-    speakers = {n: i + FIRST for i, n in enumerate(names[:len(names) - args.kept])}
+    speakers = names[:len(names) - args.kept]
     files = [f for f in files if f.name.split('-')[0] in speakers]
     kept = {}
     with mp.Pool() as pool:
-        for i, (wide, f0) in enumerate(pool.imap(read, files)):
+        for i, (wide, f0) in enumerate(pool.imap(read, [(f, s) for s in SPEEDS for f in files])):
             kept[f'a{i}'], kept[f'f{i}'] = wide, f0
-    who = [speakers[f.name.split('-')[0]] for f in files]
-    np.savez(args.out, count=len(who), who=np.array(who), **kept)
-    print(f'{len(who)} utterances of {len(speakers)} speakers, {sum(len(v) for k, v in kept.items() if k[0] == "a") / 24000 / 60:.1f} min')
+    count = len(files) * len(SPEEDS)
+    np.savez(args.out, count=count, **kept)
+    print(f'{count} utterances of {len(speakers)} speakers, {sum(len(v) for k, v in kept.items() if k[0] == "a") / 24000 / 60:.1f} min')
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
-"""Renders every sentence by several aligned speakers: two targets at their own pitch, two made-up sources at any pitch.
+"""Renders every sentence by four aligned speakers: a female and a male built-in voice around their own pitch, two strangers at any.
 
     python3 synthesize.py KOKORO_ROOT SENTENCES.jsonl OUT_DIR --seconds 150 --workers 14 [--cuda]
 
-Writes OUT_DIR/NNN.npz with, for utterance i: a{i} int16 [R, n] at 24 kHz (row 0 and 1 the targets), f{i} float32 [2, hops] Hz
-of the two targets every 10 ms (0 = unvoiced), t{i} [2] target numbers. Stops after --seconds, so that it fits a lent GPU.
+Writes OUT_DIR/NNN.npz with, for utterance i: a{i} int16 [4, n] at 24 kHz, f{i} float32 [4, hops] Hz every 10 ms (0 = unvoiced),
+t{i} [4] numbers of targets.TARGETS, -1 for strangers. Stops after --seconds, so that it fits a lent GPU.
 """
 import argparse
 import json
@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
-TARGETS = ('jf_alpha', 'jf_gongitsune', 'jm_kumo')                              # rows of Voice.speakers
-FEMALE, MALE = (0, 1), (2,)
+from targets import TARGETS, half
+
+FEMALE, MALE = ([i for i, t in enumerate(TARGETS) if t.sex == sex] for sex in ('female', 'male'))
 
 
 def pitch(audio):
@@ -35,25 +36,27 @@ def stranger(kokoro, rng, count):
     return weight @ halves + rng.uniform(0.04, 0.15) * rng.standard_normal(128)
 
 
+def home(target, rng):
+    "A pitch around the target's own, up to about an octave away."
+    return np.clip(target.median_hz * np.exp(0.25 * rng.standard_normal()), 60, 420)
+
+
 def utterance(kokoro, rng, ipa):
     tokens = kokoro.tokens(ipa)
     count, speed = len(tokens), rng.uniform(0.8, 1.3)
-    pack = str(rng.choice(list(kokoro.packs)))
-    prosody = kokoro.prosody(pack, count)
+    prosody = kokoro.prosody(str(rng.choice(list(kokoro.packs))), count)
+    anyone = np.exp(rng.uniform(np.log(65), np.log(400), 2))
+    first, curve = kokoro.render(tokens, stranger(kokoro, rng, count), prosody, 1.0, speed)
+    median = np.median(curve[curve > 50]) if (curve > 50).any() else 200
     female, male = int(rng.choice(FEMALE)), int(rng.choice(MALE))
-    scale = rng.uniform(0.75, 1.25) if pack[1] == 'f' else rng.uniform(1.3, 2.2)
-    first, curve = kokoro.render(tokens, kokoro.speaker(TARGETS[female], count), prosody, scale, speed)
-    median = np.median(curve[curve > 50 * scale]) / scale if (curve > 50 * scale).any() else 200
-    rows = [first]
-    for who, lo, hi in ((kokoro.speaker(TARGETS[male], count), 80, 170), (stranger(kokoro, rng, count), 70, 350), (stranger(kokoro, rng, count), 70, 350)):
-        hz = np.exp(rng.uniform(np.log(lo), np.log(hi)))
-        rows.append(kokoro.render(tokens, who, prosody, hz / median, speed)[0])
+    speakers = [(half(kokoro, TARGETS[i], count), home(TARGETS[i], rng)) for i in (female, male)] + [(stranger(kokoro, rng, count), hz) for hz in anyone]
+    rows = [kokoro.render(tokens, who, prosody, hz / median, speed)[0] for who, hz in speakers]
     n = min(map(len, rows)) // 240 * 240
     rows = np.stack([np.clip(r[:n], -1, 1) for r in rows])
     if not np.isfinite(rows).all() or np.abs(rows).max(1).min() < 0.05:
         return None
-    f0 = np.stack([pitch(r)[:n // 240] for r in rows[:2]])
-    return (rows * 32767).astype(np.int16), f0, np.array([female, male])
+    f0 = np.stack([pitch(r)[:n // 240] for r in rows])
+    return (rows * 32767).astype(np.int16), f0, np.array([female, male, -1, -1])
 
 
 def work(args, number):
@@ -61,7 +64,7 @@ def work(args, number):
     from kokoro import Kokoro
     kokoro = Kokoro(args.root, args.model, args.cuda)
     lines = [json.loads(x)['ipa'] for x in open(args.sentences)][number::args.workers]
-    rng, end, kept = np.random.default_rng(number), time.time() + args.seconds, {}
+    rng, end, kept = np.random.default_rng([args.seed, number]), time.time() + args.seconds, {}
     done = seconds = 0
     for ipa in lines:
         if time.time() > end:
@@ -84,6 +87,7 @@ def main():
     p.add_argument('--model', default='kokoro.onnx')
     p.add_argument('--seconds', type=float, default=150)
     p.add_argument('--workers', type=int, default=1)
+    p.add_argument('--seed', type=int, default=0)
     p.add_argument('--cuda', action='store_true')
     args = p.parse_args()
     Path(args.out).mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Trains the voice.
 
-    python3 train.py --pairs DIR --real REAL.npz --teacher WHISPER.npz --out DIR --seconds 500 [--gan-from 0.6]
+    python3 train.py --pairs DIR --real REAL.npz --teacher WHISPER.npz --ge2e GE2E.npz --out DIR --seconds 500
 
 Resumes from OUT/checkpoint.pt; stops after --seconds of wall time or at --steps. --total is the planned length of the whole
 training in seconds over all resumed calls: the learning rate and the adversarial phase follow it.
@@ -15,48 +15,14 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from data import down, load_pairs, load_real, weather
+from data import LEVEL, centroids, down, load_pairs, load_real, weather
+from ge2e import GE2E
+from losses import Critic, level_loss, spectral_loss, words_loss
+from targets import TARGETS
 from voice import HOP_OUT, RATE_OUT, Voice, log_mel
 from whisper import Teacher
 
 WARM = 30                            # hops at the start of a crop that no loss sees: the encoder is still filling
-
-
-def spectrogram(audio, fft):
-    window = torch.hann_window(fft, device=audio.device)
-    return torch.stft(audio, fft, fft // 4, window=window, return_complex=True).abs()
-
-
-def spectral_loss(made, target, narrow):
-    """Multi-resolution distance of magnitudes: log and linear. narrow [B]: target has nothing above 7.6 kHz."""
-    total = 0
-    for fft in (2048, 1024, 512, 256, 128):
-        a, b = spectrogram(made, fft), spectrogram(target, fft)
-        f = torch.arange(a.shape[1], device=a.device) * RATE_OUT / fft
-        keep = ((f[None] < 7600) | ~narrow[:, None]).float()[..., None]
-        floor = fft ** 0.5 * 1e-3
-        logs = (torch.log(a + floor) - torch.log(b + floor)).abs() * keep
-        linear = ((a - b) * keep).square().sum((1, 2)).sqrt() / ((b * keep).square().sum((1, 2)).sqrt() + floor * 10)
-        total = total + logs.mean() + 0.5 * linear.mean()
-    return total / 5
-
-
-class Critic(nn.Module):
-    "Looks at log spectrograms of one resolution and says, patch by patch, how real they are."
-    def __init__(self, fft):
-        super().__init__()
-        self.fft = fft
-        w = nn.utils.parametrizations.weight_norm
-        self.layers = nn.ModuleList([w(nn.Conv2d(1, 32, (9, 3), (2, 1), (4, 1))), w(nn.Conv2d(32, 48, (9, 3), (2, 2), (4, 1))),
-                                     w(nn.Conv2d(48, 64, (7, 3), (2, 2), (3, 1))), w(nn.Conv2d(64, 64, (5, 3), (2, 1), (2, 1)))])
-        self.last = w(nn.Conv2d(64, 1, 3, padding=1))
-
-    def forward(self, audio):
-        x, seen = torch.log(spectrogram(audio, self.fft) + 1e-2)[:, None] * 0.5, []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.1)
-            seen.append(x)
-        return self.last(x), seen
 
 
 class Trainer:
@@ -64,62 +30,127 @@ class Trainer:
         self.args, self.device = args, torch.device('cuda' if torch.cuda.is_available() else 'cpu')
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
-        teacher = Teacher(args.teacher, self.device)
+        torch.manual_seed(1)
+        self.teacher, self.ge2e = Teacher(args.teacher, self.device), GE2E(args.ge2e, self.device, LEVEL)
         self.pairs, self.real = load_pairs(args.pairs, self.device), load_real(args.real, self.device)
+        piece = min(8 * RATE_OUT, self.pairs.hops * HOP_OUT)
+        sample = self.pairs.rows[0, :self.pairs.hops * HOP_OUT // piece * piece][:30 * piece].float() / 32768
+        self.teacher.fit(down(sample.view(-1, piece)))
         for m in (self.pairs, self.real):
-            m.teach(teacher)
+            m.teach(self.teacher)
+            m.listen(self.ge2e)
+        self.targets = centroids(self.pairs, len(TARGETS))
+        self.homes = torch.tensor([t.median_hz for t in TARGETS], device=self.device)
         print(f'pairs {self.pairs.hops / 6000:.1f} min x {len(self.pairs.rows)}, real {self.real.hops / 6000:.1f} min', flush=True)
-        self.voice = Voice().to(self.device)
+        self.shape = {'encoder': args.encoder}
+        self.voice = Voice(**self.shape).to(self.device)
         self.critics = nn.ModuleList(Critic(n) for n in (2048, 1024, 512)).to(self.device)
-        self.opt = torch.optim.AdamW(self.voice.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
-        self.judge = torch.optim.AdamW(self.critics.parameters(), lr=2e-4, betas=(0.8, 0.99))
+        self.opt = torch.optim.AdamW(self.voice.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=self.device.type == 'cuda')
+        self.judge = torch.optim.AdamW(self.critics.parameters(), lr=2e-4, betas=(0.8, 0.99), fused=self.device.type == 'cuda')
         self.mean = {k: v.detach().clone() for k, v in self.voice.state_dict().items()}
         self.step, self.spent = 0, 0.0
         self.path = Path(args.out) / 'checkpoint.pt'
         if self.path.exists():
-            c = torch.load(self.path, map_location=self.device)
-            self.voice.load_state_dict(c['voice']), self.critics.load_state_dict(c['critics'])
-            self.opt.load_state_dict(c['opt']), self.judge.load_state_dict(c['judge'])
-            self.mean, self.step, self.spent = c['mean'], c['step'], c['spent']
-            print(f'resumed at step {self.step}', flush=True)
+            self.resume()
 
-    def batch(self):
-        a = self.args
-        parts = [m.cut(n, a.hops) for m, n in ((self.pairs, a.batch * 3 // 4), (self.real, a.batch - a.batch * 3 // 4))]
-        source, target, f0, who, content = (torch.cat(x) for x in zip(*parts))
-        narrow = torch.arange(len(who), device=self.device) >= a.batch * 3 // 4
-        gain = 10 ** (torch.empty(len(who), 1, device=self.device).uniform_(-30, 6) / 20)
-        warp = torch.exp(torch.empty(len(who), device=self.device).uniform_(-0.2, 0.2))
+    def resume(self):
+        c = torch.load(self.path, map_location=self.device)
+        self.voice.load_state_dict(c['voice']), self.critics.load_state_dict(c['critics'])
+        self.opt.load_state_dict(c['opt']), self.judge.load_state_dict(c['judge'])
+        self.mean, self.step, self.spent = c['mean'], c['step'], c['spent']
+        print(f'resumed at step {self.step}', flush=True)
+
+    def hear(self, source):
+        "-> log-mel of what a stranger's microphone makes of it, and the gain it was given"
+        count, device = len(source), self.device
+        gain = 10 ** (torch.empty(count, 1, device=device).uniform_(-30, 6) / 20)
+        warp = torch.exp(torch.empty(count, device=device).uniform_(-0.2, 0.2))
         warp = torch.where(torch.rand_like(warp) < 0.25, torch.ones_like(warp), warp)
-        mel = log_mel(weather(down(source)) * gain, warp)
-        wobble = torch.exp(0.004 * torch.randn(len(who), 1, device=self.device))
-        return mel, f0 * wobble, who, content, target, gain, narrow
+        return log_mel(weather(down(source)) * gain, warp), gain
+
+    def speak(self, mel, f0, speaker, gain):
+        count = len(f0)
+        noise, start = torch.randn(count, self.args.hops * HOP_OUT, device=self.device), torch.rand(count, device=self.device, dtype=torch.float64)
+        speaker = F.normalize(speaker + 0.015 * torch.randn_like(speaker), dim=1)
+        wobble = torch.exp(0.004 * torch.randn(count, 1, device=self.device))
+        made, content = self.voice(mel, f0 * wobble, speaker, noise, start)
+        return made / gain, content
+
+    def others(self, count):
+        "Speakers to convert to, half of them built in: embeddings and median pitches."
+        pick = torch.randint(len(self.targets), (count,), device=self.device)
+        speaker, home = self.targets[pick], self.homes[pick]
+        at = torch.randint(self.real.speaker.shape[1], (count,), device=self.device)
+        anyone = (torch.rand(count, device=self.device) < 0.5) & (self.real.home[0, at] > 0)
+        return torch.where(anyone[:, None], self.real.speaker[0, at], speaker), torch.where(anyone, self.real.home[0, at], home)
+
+    def copy(self):
+        """The target is known: aligned pairs, and real speakers as their own targets."""
+        a = self.args
+        real = a.batch // 4
+        crops = self.pairs.cut(a.batch - real, a.hops, rows=[0.34, 0.34, 0.16, 0.16]), self.real.cut(real, a.hops)
+        source, target, f0, speaker, content = (torch.cat([getattr(c, k) for c in crops]) for k in ('source', 'target', 'f0', 'speaker', 'content'))
+        narrow = torch.arange(a.batch, device=self.device) >= a.batch - real
+        mel, gain = self.hear(source)
+        made, read = self.speak(mel, f0, speaker, gain)
+        made, target = made[:, WARM * HOP_OUT:], target[:, WARM * HOP_OUT:]
+        taught = self.voice.teacher(read)
+        return made, target, narrow, {'spectral': spectral_loss(made, target, narrow),
+                                      'content': (1 - F.cosine_similarity(taught, content, dim=2))[:, WARM:].mean()}
+
+    def cross(self):
+        """The target is unknown: a real or made-up person speaks as somebody else. The words must be the source's, the
+        speaker the other, the loudness the source's."""
+        a = self.args
+        real = a.cross * 2 // 3
+        crops = self.real.cut(real, a.hops, same=True), self.pairs.cut(a.cross - real, a.hops, rows=[0.1, 0.1, 0.4, 0.4], same=True)
+        source, clean, f0, home = (torch.cat([getattr(c, k) for c in crops]) for k in ('source', 'target', 'f0', 'home'))
+        speaker, pitch = self.others(a.cross)
+        move = torch.exp(0.12 * torch.randn_like(pitch)) * pitch / home.clamp(min=50)
+        mel, gain = self.hear(source)
+        made, _ = self.speak(mel, (f0 * move[:, None]).clamp(max=700), speaker, gain)
+        made, clean = made[:, WARM * HOP_OUT:], clean[:, WARM * HOP_OUT:]
+        hear = down(made)
+        hear = hear + torch.randn_like(hear) * hear.detach().square().mean(1, keepdim=True).sqrt() * 10 ** (-1 - torch.rand(a.cross, 1, device=self.device))
+        with torch.no_grad(), self.half():
+            said = self.teacher(down(clean))
+        with self.half():
+            words = words_loss(self.teacher(hear), said)
+        return made, {'words': words, 'speaker': (1 - (self.ge2e(hear) * speaker).sum(1)).mean(), 'level': level_loss(made, clean)}
+
+    def half(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == 'cuda')
+
+    def criticise(self, real, fake, foreign):
+        """real, fake: the same words; foreign: conversions without a known target, which must sound as real."""
+        with self.half():
+            cost = sum((c(real)[0].float() - 1).square().mean() + c(torch.cat([fake, foreign]).detach())[0].float().square().mean() for c in self.critics)
+        self.judge.zero_grad(set_to_none=True)
+        cost.backward()
+        self.judge.step()
+        like = match = 0
+        with self.half():
+            for c in self.critics:
+                score, seen = c(torch.cat([fake, foreign]))
+                with torch.no_grad():
+                    _, truth = c(real)
+                like = like + (score.float() - 1).square().mean()
+                match = match + sum((s[:len(t)] - t).abs().float().mean() for s, t in zip(seen, truth))
+        return {'critics': cost, 'like': like, 'match': match}
 
     def learn(self, progress):
         a = self.args
-        mel, f0, who, content, target, gain, narrow = self.batch()
-        noise, start = torch.randn(len(who), a.hops * HOP_OUT, device=self.device), torch.rand(len(who), device=self.device, dtype=torch.float64)
-        made, read = self.voice(mel, f0, self.voice.speakers(who), noise, start)
-        made, target = (made / gain)[:, WARM * HOP_OUT:], target[:, WARM * HOP_OUT:]
-        taught = self.voice.teacher(read)
-        losses = {'spectral': spectral_loss(made, target, narrow), 'content': (1 - F.cosine_similarity(taught, content, dim=2))[:, WARM:].mean()}
-        loss = losses['spectral'] + a.content * losses['content']
+        weights = {'spectral': 1.0, 'content': a.content, 'words': a.words, 'speaker': a.speaker, 'level': 0.05}
+        made, target, narrow, losses = self.copy()
+        if progress >= a.cross_from:
+            foreign, more = self.cross()
+            losses |= more
         if progress >= a.gan_from:
-            clean = ~narrow                                                     # the critics learn wide-band, clean speech
-            real, fake = target[clean], made[clean]
-            cost = 0
-            for c in self.critics:
-                cost = cost + (c(real)[0] - 1).square().mean() + c(fake.detach())[0].square().mean()
-            self.judge.zero_grad(set_to_none=True)
-            cost.backward()
-            self.judge.step()
-            like = match = 0
-            for c in self.critics:
-                (score, seen), (_, truth) = c(fake), c(real)
-                like = like + (score - 1).square().mean()
-                match = match + sum((s - t.detach()).abs().mean() for s, t in zip(seen, truth))
-            losses |= {'critics': cost, 'like': like, 'match': match}
-            loss = loss + a.adversary * min(1.0, (progress - a.gan_from) * 20) * (like + 2 * match)
+            few = torch.nonzero(~narrow)[:, 0][torch.randperm(int((~narrow).sum()), device=self.device)[:a.critic]]   # the critics learn wide-band, clean speech
+            losses |= self.criticise(target[few], made[few], foreign[torch.randperm(a.cross, device=self.device)[:a.critic]])
+            ramp = a.adversary * min(1.0, (progress - a.gan_from) * 20)
+            weights |= {'like': ramp, 'match': 2 * ramp}
+        loss = sum(w * losses[k] for k, w in weights.items() if k in losses)
         self.opt.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.voice.parameters(), 2.0)
@@ -135,7 +166,7 @@ class Trainer:
         a, begin = self.args, time.time()
         log, sums = open(Path(a.out) / 'log.jsonl', 'a'), {}
         before = self.spent
-        while time.time() - begin < a.seconds and self.step < a.steps:
+        while time.time() - begin < a.seconds and self.spent < a.total and self.step < a.steps:
             self.spent = before + time.time() - begin
             progress = max(self.spent / a.total, self.step / a.steps if a.steps < 1e9 else 0)
             for g in self.opt.param_groups:
@@ -157,22 +188,29 @@ class Trainer:
         torch.save({'voice': self.voice.state_dict(), 'critics': self.critics.state_dict(), 'opt': self.opt.state_dict(), 'judge': self.judge.state_dict(),
                     'mean': self.mean, 'step': self.step, 'spent': self.spent}, self.path.with_suffix('.tmp'))
         self.path.with_suffix('.tmp').replace(self.path)
-        torch.save({k: v.half() for k, v in self.mean.items()}, self.path.with_name('voice.pt'))
+        speakers = {t.name: self.targets[i].cpu() for i, t in enumerate(TARGETS)}
+        torch.save({'voice': {k: v.half() for k, v in self.mean.items()}, 'shape': self.shape, 'speakers': speakers}, self.path.with_name('voice.pt'))
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ('pairs', 'real', 'teacher', 'out'):
+    for name in ('pairs', 'real', 'teacher', 'ge2e', 'out'):
         p.add_argument('--' + name, required=True)
     p.add_argument('--seconds', type=float, default=500)
     p.add_argument('--total', type=float, default=500)
     p.add_argument('--steps', type=float, default=1e9)
-    p.add_argument('--batch', type=int, default=64)
-    p.add_argument('--hops', type=int, default=180)
+    p.add_argument('--batch', type=int, default=64, help='crops whose target is known')
+    p.add_argument('--cross', type=int, default=36, help='crops whose target is unknown')
+    p.add_argument('--critic', type=int, default=24, help='of each, shown to the critics')
+    p.add_argument('--hops', type=int, default=195)
+    p.add_argument('--encoder', type=int, nargs='+', default=[1, 2, 4, 8, 1, 2, 4, 8], help='dilations')
     p.add_argument('--rate', type=float, default=1e-3)
     p.add_argument('--content', type=float, default=1.0)
+    p.add_argument('--words', type=float, default=1.0)
+    p.add_argument('--speaker', type=float, default=0.5)
+    p.add_argument('--cross-from', type=float, default=0.1, help='share of the training after which crossings begin')
     p.add_argument('--adversary', type=float, default=0.05)
-    p.add_argument('--gan-from', type=float, default=0.5)
+    p.add_argument('--gan-from', type=float, default=0.4)
     p.add_argument('--every', type=int, default=100)
     args = p.parse_args()
     Path(args.out).mkdir(parents=True, exist_ok=True)

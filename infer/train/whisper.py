@@ -50,28 +50,41 @@ class Teacher:
         self.w = {k: torch.from_numpy(v.astype(np.float32)).to(device) for k, v in np.load(path).items()}
         self.mel = torch.from_numpy(slaney_mel(16000, 400, 80)).to(device)
         self.window = torch.hann_window(400, device=device)
+        self.norms = None
         self.layers = sum(k.endswith('self_attention/linear_0/weight') for k in self.w)
 
     @torch.no_grad()
+    def fit(self, audio):
+        "Learns each value's mean and spread from [B, n]; from then on all features come standardised."
+        self.norms = [(x.mean((0, 1)), x.std((0, 1)) + 1e-3) for x in self.listen(audio)]
+
     def __call__(self, audio):
-        "[B, n] at 16 kHz, at most 30 s -> [B, n/320, 512]"
-        w = self.w
-        power = torch.stft(audio, 400, 160, window=self.window, return_complex=True)[..., :-1].abs().square()
-        mel = torch.clamp(self.mel @ power, min=1e-10).log10()
-        mel = (torch.maximum(mel, mel.amax((1, 2), keepdim=True) - 8.0) + 4.0) / 4.0
+        "[B, n] at 16 kHz, at most 30 s -> what the middle layer and the last one hear, each [B, n/320, 512]"
+        return [(x.float() - mean) / scale for x, (mean, scale) in zip(self.listen(audio), self.norms)]
+
+    def mel_of(self, audio):
+        with torch.autocast(audio.device.type, enabled=False):                  # powers and their logarithm want float32
+            power = torch.stft(audio, 400, 160, window=self.window, return_complex=True)[..., :-1].abs().square()
+            mel = torch.clamp(self.mel @ power, min=1e-10).log10()
+        return (torch.maximum(mel, mel.amax((1, 2), keepdim=True) - 8.0) + 4.0) / 4.0
+
+    def listen(self, audio, middle=3):
+        w, mel = self.w, self.mel_of(audio)
         x = F.gelu(F.conv1d(mel, w['conv1/weight'], w['conv1/bias'], padding=1))
         x = F.gelu(F.conv1d(x, w['conv2/weight'], w['conv2/bias'], stride=2, padding=1)).transpose(1, 2)
         x = x + w['position_encodings/encodings'][:x.shape[1]]
         norm = lambda x, k: F.layer_norm(x, (512,), w[k + '/gamma'], w[k + '/beta'])
         line = lambda x, k: F.linear(x, w[k + '/weight'], w[k + '/bias'])
         for i in range(self.layers):
+            if i == middle:
+                half = x
             a = f'layer_{i}/self_attention'
             q, k, v = line(norm(x, a + '/layer_norm'), a + '/linear_0').unflatten(2, (3, 8, 64)).permute(2, 0, 3, 1, 4)
             y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
             x = x + line(y, a + '/linear_1')
             f = f'layer_{i}/ffn'
             x = x + line(F.gelu(line(norm(x, f + '/layer_norm'), f + '/linear_0')), f + '/linear_1')
-        return norm(x, 'layer_norm')
+        return half, norm(x, 'layer_norm')
 
 
 if __name__ == '__main__':
