@@ -10,10 +10,11 @@
 //
 // The pieces, from the outside in:
 //
-//	Registry   the voices at hand: bundled packs and a folder; engines loaded once and shared
-//	Engine     one loaded pack: contract, provider record, weights; safe from any goroutine
-//	Converter  one conversation with an engine (*Voice or *Passthrough): state, bound tensors,
-//	           one owner goroutine, no allocation once made
+//	Registry        the voices at hand: bundled packs and a folder; engines loaded once and shared
+//	Engine          one loaded pack: contract, provider record, weights; safe from any goroutine
+//	Converter       one conversation with an engine (*Voice or *Passthrough): state, bound tensors,
+//	                one owner goroutine, no allocation once made
+//	SpeakerEncoder  hears who speaks in recordings; with a pitch, that is a Target to speak as
 //
 // Several sessions share one engine's weights: each binds its own tensors to the one ONNX Runtime
 // session through I/O binding, twice, so that the state written by one run is the state read by
