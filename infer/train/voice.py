@@ -1,12 +1,12 @@
-"""The voice: a causal source-filter network that works one 10 ms hop at a time.
+"""The voice: a causal source-filter network that works in hops of 10 ms.
 
     log-mel (16 kHz) -> encoder -> content (blind to the speaker) -> decoder(content, speaker, pitch)
                      -> two minimum-phase filters: one for a pulse train at f0, one for noise -> 24 kHz
 
 The speaker is a GE2E embedding of unit length, of a built-in voice or of anyone.
 
-`Voice.forward` runs whole clips at once for training; `Voice.step` runs one hop with all state explicit, and is
-what gets exported. They are the same function: `python3 check.py` holds them against each other.
+`Voice.forward` runs whole clips at once for training; `Step` in step.py runs a few hops with all state explicit, and
+is what gets exported. They are the same function: `python3 check.py` holds them against each other.
 Output hop t stands for the input that ended LOOKAHEAD_MS before hop t did.
 """
 import math
@@ -79,12 +79,6 @@ class Block(nn.Module):
                      dilation=self.dilation, groups=x.shape[2]).transpose(1, 2)
         return self.mix(x, y)
 
-    def step(self, x, past):                                                    # 1, C and history, C
-        frames = torch.cat([past, x], 0)
-        seen = frames[::self.dilation]                                          # kernel, C
-        y = (seen * self.taps.T).sum(0, keepdim=True) + self.bias
-        return self.mix(x, y), frames[1:]
-
 
 def filter_matrices():
     """Constants that turn band levels into filters: bands -> (log magnitude, minimum phase), spectrum -> taps."""
@@ -136,7 +130,7 @@ class Voice(nn.Module):
         at = fade * STEPS                                                       # straight lines from gain to gain, the first from the last hop's
         self.register_buffer('lines', torch.clamp(1 - (at[None] - torch.arange(STEPS + 1)[:, None]).abs(), min=0), persistent=False)
 
-    # ---- pieces shared by training and streaming
+    # ---- pieces shared by whole clips and hops
 
     def level(self, mel):                                                       # ..., MELS -> ..., 1: log amplitude
         return 0.5 * torch.logsumexp(mel, -1, keepdim=True)
@@ -209,40 +203,3 @@ class Voice(nn.Module):
         first, change = torch.where(both, before, one), torch.where(both, now - before, torch.zeros_like(now))
         on, was = (now > 0).to(now.dtype), (before > 0).to(now.dtype)
         return first + change * self.fade, first * self.even + change * self.rising, was + (on - was) * self.fade
-
-    # ---- one hop
-
-    def sizes(self):
-        """Floats of each piece of the packed state, in order."""
-        return [1, 1, 1, 2, 2 * (TAPS - 1), 2 * TAPS] + [b.history * self.width for b in [*self.encoder, *self.decoder]]
-
-    def step(self, mel, f0, noise, speaker, state):
-        """mel [1, MELS, 1], f0 [1, 1], noise [1, HOP_OUT], speaker [1, S], state [1, N] -> audio [1, HOP_OUT], state [1, N]"""
-        phase, before, late, last, past, old, *memory = torch.split(state[0], self.sizes())
-        kept = []
-        frame = mel[:, :, 0]
-        level = self.level(frame)
-        x = self.read(self.look(frame, level))
-        for b, m in zip(self.encoder, memory):
-            x, m = b.step(x, m.view(b.history, self.width))
-            kept.append(m)
-        late = late[None] + SILENT
-        x = self.condition(self.squeeze(x), speaker, f0, late)
-        for b, m in zip(self.decoder, memory[len(self.encoder):]):
-            x, m = b.step(x, m.view(b.history, self.width))
-            kept.append(m)
-        taps, gains = self.filters(x, late)                                     # 1, 2, TAPS and 1, 2, STEPS
-        wave, turn, gain = self.glide(before[None], f0)
-        turn = phase[None] + turn
-        shape = torch.cat([last.view(2, 1), gains[0]], 1) @ self.lines
-        source = torch.cat([past.view(2, TAPS - 1), torch.cat([pulses(turn, wave) * gain, noise], 0) * shape], 1)
-        both = torch.stack([taps[0], old.view(2, TAPS)], 1).view(4, 1, TAPS).flip(2)
-        out = F.conv1d(source[None], both, groups=2)[0]                         # 4, HOP: harmonic now, old; noise now, old
-        audio = (out[0:1] + out[2:3]) * self.fade + (out[1:2] + out[3:4]) * (1 - self.fade)
-        end = turn[0, -1:]
-        state = torch.cat([end - torch.floor(end), f0[0], level[0] - SILENT, gains[0, :, -1], source[:, HOP_OUT:].reshape(-1), taps.reshape(-1),
-                           *[m.reshape(-1) for m in kept]])
-        return audio, state[None]
-
-    def first_state(self):
-        return torch.zeros(1, sum(self.sizes()))

@@ -1,0 +1,144 @@
+"""The voice hop by hop: what `Voice.forward` does to a whole clip, N hops a run, with all state explicit.
+
+    Step(voice, N)(mel [1, MELS, N], f0 [1, N], noise [1, N*HOP_OUT], speaker [1, SPEAKER], state [1, M])
+        -> audio [1, N*HOP_OUT], state [1, M]
+
+N is fixed when it is built, and so in each exported graph. However a signal is cut into runs, the same comes out:
+only the order in which products are summed differs. `python3 check.py` holds all of it together.
+
+The arithmetic is that of `Voice`, put so that a run costs little: one matrix draws both curves of a filter, a
+Fourier transform in two short products its taps, and one product for each source and hop filters it.
+"""
+import math
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from voice import BANDS, FILTER_FFT, HOP_OUT, LOW, SILENT, STEPS, TAPS, pulses
+
+ROWS, COLUMNS = 17, 32                      # bin k of a filter's spectrum = COLUMNS * row + column
+BINS = FILTER_FFT // 2 + 1
+BLOCK = 16                                  # samples that one row of the filtering product gives
+REACH = TAPS + BLOCK                        # samples that they hear
+
+
+class Step(nn.Module):
+    def __init__(self, voice, hops):
+        super().__init__()
+        self.voice, self.hops = voice, hops
+        self.blocks = [*voice.encoder, *voice.decoder]
+        self.starts = np.cumsum([0] + [b.history for b in self.blocks])         # of each block in the memory
+        self.sizes = [self.starts[-1] * voice.width, 2 * TAPS, 2 * TAPS, 2, 1, 1, 1]   # floats of each piece of the state
+        self.curves = torch.cat([F.pad(m, (0, ROWS * COLUMNS - BINS)) for m in (voice.hat, voice.phase)], 1)
+        self.below = torch.where(torch.arange(2 * BANDS) < LOW, -1.0, -1e9)     # the lowest bands of the pulse filter; nothing else
+        self.share, self.inner, self.outer = fourier()
+        fade = voice.fade.view(-1, BLOCK)
+        self.fades = torch.stack([fade, 1 - fade], 1)                           # rows of a hop; now, old
+
+    def first_state(self):
+        return torch.zeros(1, int(sum(self.sizes)))
+
+    def forward(self, mel, f0, noise, speaker, state):
+        v, hops = self.voice, self.hops
+        memory, past, old, last, late, before, phase = torch.split(state[0], [int(n) for n in self.sizes])
+        memory, frames, f0 = memory.view(-1, v.width), mel[0].transpose(0, 1), f0.transpose(0, 1)
+        heard, fed = self.recall(memory), []
+        level = v.level(frames)
+        x = self.through(v.encoder, v.read(v.look(frames, level)), heard, fed)
+        late = torch.cat([late[None] + SILENT, level])
+        x = self.through(v.decoder, v.condition(v.squeeze(x), speaker, f0, late[:hops]), heard, fed)
+        taps, gains = self.filters(x, late[:hops])
+        taps = torch.cat([old.view(1, 2, TAPS), taps])
+        last = torch.cat([last.view(1, 2, 1), gains[:, :, -1:]])
+        wave, turn, gain = v.glide(torch.cat([before[None], f0])[:hops], f0)
+        begin, phase = self.turns(phase, turn[:, -1])
+        source = torch.stack([pulses(begin + turn, wave) * gain, noise.view(hops, HOP_OUT)], 1)
+        source = source * (torch.cat([last[:hops], gains], 2) @ v.lines)        # N, 2, HOP_OUT
+        source = torch.cat([past.view(2, TAPS), source.transpose(0, 1).reshape(2, -1)], 1)
+        state = [self.remember(memory, fed), source[:, -TAPS:], taps[hops], last[hops], level[-1] - SILENT, f0[-1], phase]
+        return self.filter(source, taps), torch.cat([s.reshape(-1) for s in state])[None]
+
+    # ---- the blocks' memory: one matrix of the frames that they will see again
+
+    def recall(self, memory):
+        """What each block's convolution makes of its memory alone, in one go; for single hops, where all but the newest frame is memory."""
+        if self.hops > 1:
+            return [memory[a:b] for a, b in zip(self.starts, self.starts[1:])]
+        rows = torch.cat([a + torch.arange(b.kernel - 1) * b.dilation for a, b in zip(self.starts, self.blocks)])
+        taps = torch.stack([b.taps.T[:-1] for b in self.blocks])
+        heard = (memory.index_select(0, rows).view(taps.shape) * taps).sum(1) + torch.stack([b.bias for b in self.blocks])
+        return heard.split(1)
+
+    def through(self, blocks, x, heard, fed):
+        for b in blocks:
+            before = heard[len(fed)]
+            fed.append(x)
+            x = b.mix(x, before + x * b.taps[:, -1] if self.hops == 1 else self.convolve(b, torch.cat([before, x])))
+        return x
+
+    def convolve(self, b, frames):
+        at = (torch.arange(b.kernel)[:, None] * b.dilation + torch.arange(self.hops)).flatten()
+        return (frames.index_select(0, at).view(b.kernel, self.hops, -1) * b.taps.T[:, None]).sum(0) + b.bias
+
+    def remember(self, memory, fed):
+        """The newest frames of each block, out of its memory and what it was fed in this run."""
+        keep = []
+        for i, (a, b) in enumerate(zip(self.starts, self.starts[1:])):
+            new = len(memory) + i * self.hops
+            keep += [*range(a, b), *range(new, new + self.hops)][self.hops:]
+        return torch.cat([memory, *fed]).index_select(0, torch.tensor(keep))
+
+    # ---- sources and filters
+
+    def turns(self, phase, turn):
+        """The phase at the beginning of each hop, and after the last. Hop after hop, so that it rounds the same in runs of any length."""
+        begin = []
+        for t in turn.split(1):
+            begin.append(phase)
+            end = phase + t
+            phase = end - torch.floor(end)
+        return torch.stack(begin), phase
+
+    def filters(self, x, level):
+        """N, C -> taps N, 2, TAPS, the last first, and gains N, 2, STEPS"""
+        bands, gains = torch.split(self.voice.leave(x), [2 * BANDS, 2 * STEPS], -1)
+        bands = bands + (level - 2.0)
+        bands = torch.maximum(bands, bands[:, LOW:LOW + 1] + self.below).view(-1, 2, BANDS)
+        size, angle = torch.split(bands @ self.curves, ROWS * COLUMNS, -1)
+        size = torch.exp(torch.clamp(size, -14.0, 6.0)) * self.share
+        spectrum = torch.stack([size * torch.cos(angle), size * torch.sin(angle)], 2).view(-1, 2 * ROWS, COLUMNS)
+        part = (self.inner @ spectrum).view(-1, COLUMNS, 2 * COLUMNS).transpose(0, 1)
+        taps = (part @ self.outer).permute(1, 2, 0)
+        return taps.reshape(-1, 2, TAPS), 1 + torch.tanh(gains).view(-1, 2, STEPS)
+
+    def filter(self, source, taps):
+        """Each hop of the two sources through its filters, fading from the last hop's to its own; source 2, TAPS + N*HOP_OUT.
+        A block of samples times a matrix whose rows are the same taps, each row one sample further on."""
+        hops, blocks = self.hops, HOP_OUT // BLOCK
+        at = torch.arange(hops * blocks)[:, None] + torch.arange(REACH // BLOCK)
+        heard = source.view(2, -1, BLOCK).index_select(1, at.flatten()).view(2, hops, blocks, REACH)
+        both = torch.stack([taps[1:], taps[:-1]], 2).transpose(0, 1)            # 2, N, now and old, TAPS
+        # Rows of REACH cut from repeats that are one longer: so each begins one later than the row before.
+        rows = F.pad(both, (1, BLOCK)).unsqueeze(3).expand(2, hops, 2, BLOCK, REACH + 1).reshape(2, hops, 2, -1)
+        rows = rows[..., :BLOCK * REACH].reshape(2, hops, 2 * BLOCK, REACH)
+        sound = (heard @ rows.transpose(2, 3)).sum(0).view(hops, blocks, 2, BLOCK)
+        return (sound * self.fades).sum(2).view(1, -1)
+
+
+def fourier():
+    """Matrices that turn a spectrum X into taps, the last tap first: tap 32 c + m is the sum over the bins k = 32 a + b of
+    Re X[k] e^(2 pi i k (32 c + m) / 1024), whose exponent falls apart into a m / 32 (inner, over a) and
+    b m / 1024 + b c / 32 (outer, over b; the fade of the last taps included)."""
+    share = np.zeros(ROWS * COLUMNS)                                            # of a bin in the real signal
+    share[:BINS] = 2 / FILTER_FFT
+    share[[0, BINS - 1]] = 1 / FILTER_FFT
+    a, b, c, m = np.arange(ROWS), np.arange(COLUMNS), np.arange(TAPS // COLUMNS)[::-1], np.arange(COLUMNS)[::-1]
+    wave = np.exp(2j * np.pi * np.outer(m, a) / COLUMNS)
+    inner = np.stack([np.hstack([wave.real, -wave.imag]), np.hstack([wave.imag, wave.real])], 1).reshape(2 * COLUMNS, 2 * ROWS)
+    wave = np.exp(2j * np.pi * (np.outer(m, b)[:, :, None] / FILTER_FFT + np.outer(b, c) / COLUMNS))
+    fade = np.ones(TAPS)
+    fade[-128:] = 0.5 + 0.5 * np.cos(np.pi * (np.arange(128) + 0.5) / 128)
+    outer = np.concatenate([wave.real, -wave.imag], 1) * fade[COLUMNS * c + m[:, None]][:, None]
+    return [torch.from_numpy(x.astype(np.float32)) for x in (share, inner, outer)]
