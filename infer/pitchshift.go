@@ -10,29 +10,29 @@ const (
 	// MaxShift is the largest pitch shift, in semitones up or down.
 	MaxShift = 24
 
-	// The automatic shift hears one thing of a speaker: whether the voice is a low or a high one.
-	// It takes either as if it were at lowHz or highHz, and so keeps one shift for all of an
-	// utterance: a finer estimate would move with every phrase, and bend the melody. The two lie
-	// nearer to each other than the medians of men and of women (115 and 205 Hz), so that a
-	// speaker who is heard wrong at first is not moved as far. It looks at the median of the last medianHops voiced hops (6 s), decides
-	// freely within the first openingHops (0.5 s), and afterwards only when the median has been
-	// marginSemitones beyond the border for driftHops voiced hops (2 s). People begin higher than
-	// they go on, hence a border of its own for the opening. The figures are those that kept most
-	// of the melody over 236 speakers reading.
-	lowHz, highHz   = 122, 192
-	openingHz       = 165
-	medianHops      = 600
-	openingHops     = 50
-	marginSemitones = 3
-	driftHops       = 200
+	// The automatic shift takes the speaker's median to the voice's and leaves the melody alone. Over the
+	// first openingHops voiced hops (0.65 s) it goes where it believes the speaker to be. Then it stays:
+	// any move bends the melody, and a shift that is a few semitones off is not heard. Only when it is
+	// leaveSemitones off, as after another speaker has taken over, does it glide until it is
+	// arriveSemitones off; what is left fades at creepPerHop, slower than any melody.
+	//
+	// Over 236 speakers reading 12 s each, the curve's correlation with the unshifted one is 0.978 on
+	// average and 0.923 in the worst tenth; the shift is off by 2.2 semitones 1 s after the first voiced
+	// hop, 2.0 after 3 s and 1.7 after 10 s, on average. For 26 other recordings in four languages: 0.977,
+	// 0.916 (the worst two), 1.5, 1.3 and 1.2.
+	openingHops     = 65
+	leaveSemitones  = 6
+	arriveSemitones = 1
+	glidePerHop     = 0.015 // semitones: 1.5 a second
+	creepPerHop     = 0.0005
 
 	// slewPerHop is how many semitones the shift slides in a voiced hop; where nobody hears a
 	// pitch, it may jump.
 	slewPerHop = 0.5
 )
 
-// Shift is a pitch shift in semitones, fractions allowed. With Auto, a low or high speaker is moved to
-// the voice's register by whole semitones, and Semitones comes on top.
+// Shift is a pitch shift in semitones, fractions allowed. With Auto, the speaker's median pitch is moved to
+// the voice's, and Semitones comes on top.
 type Shift struct {
 	Auto      bool    `json:"auto"`
 	Semitones float64 `json:"semitones"`
@@ -53,18 +53,19 @@ type pitchShift struct {
 	current atomic.Uint64 // bits of a float64
 
 	target  float64 // the voice's median, in semitones above 1 Hz
-	speaker runningMedian
-	high    bool    // the speaker's register
-	follow  float64 // what auto has settled on, whole semitones
-	drift   int     // voiced hops that spoke for the other register
+	speaker *speakerPitch
+	home    float64 // the speaker's median as auto has it, in the same unit
+	known   bool    // home was told and is not to be learnt
+	moving  bool    // home glides to where the speaker is
 	applied float64
 	voiced  bool // the last hop was: a change must slide
 }
 
 func newPitchShift(s Shift, medianHz float64) *pitchShift {
-	p := &pitchShift{target: semitones(medianHz)}
+	p := &pitchShift{target: semitones(medianHz), speaker: newSpeakerPitch()}
+	p.home = p.speaker.median
 	p.wanted.Store(&s)
-	p.apply(s.Semitones)
+	p.apply(p.goal())
 	return p
 }
 
@@ -87,11 +88,12 @@ func (p *pitchShift) apply(semitones float64) {
 }
 
 // setTarget names the pitch to move the speaker to: another voice, another shift at once.
-func (p *pitchShift) setTarget(medianHz float64) {
-	if t := semitones(medianHz); t != p.target {
-		p.target = t
-		p.settle()
-	}
+func (p *pitchShift) setTarget(medianHz float64) { p.target = semitones(medianHz) }
+
+// know tells the speaker's median, for good.
+func (p *pitchShift) know(medianHz float64) {
+	p.home, p.known = semitones(medianHz), true
+	p.apply(p.goal())
 }
 
 // reset lets the next change jump; the speaker's median stays.
@@ -101,15 +103,13 @@ func (p *pitchShift) reset() { p.voiced = false }
 func (p *pitchShift) step(f0 float32) float32 {
 	hz := float64(f0)
 	voiced := hz > 0 && !math.IsInf(hz, 0)
-	if voiced {
-		p.learn(semitones(hz))
+	if !p.known {
+		if voiced {
+			p.speaker.hear(semitones(hz))
+		}
+		p.settle()
 	}
-	want := p.wanted.Load()
-	goal := want.Semitones
-	if want.Auto {
-		goal += p.follow
-	}
-	goal = max(-MaxShift, min(MaxShift, goal))
+	goal := p.goal()
 	if p.voiced && voiced {
 		goal = max(p.applied-slewPerHop, min(p.applied+slewPerHop, goal))
 	}
@@ -120,75 +120,31 @@ func (p *pitchShift) step(f0 float32) float32 {
 	return float32(hz * math.Exp2(goal/12))
 }
 
-// learn follows the speaker's median and decides when the register, and so the shift, changes.
-func (p *pitchShift) learn(pitch float64) {
-	p.speaker.add(pitch)
-	median := p.speaker.median()
-	if p.speaker.count <= openingHops {
-		p.high = median > semitones(openingHz)
-		p.settle()
-		return
+// goal is where the shift should be.
+func (p *pitchShift) goal() float64 {
+	want := p.wanted.Load()
+	goal := want.Semitones
+	if want.Auto {
+		goal += p.target - p.home
 	}
-	above := median - (semitones(lowHz)+semitones(highHz))/2
-	if p.high {
-		above = -above
-	}
-	if above <= marginSemitones {
-		p.drift = 0
-		return
-	}
-	if p.drift++; p.drift > driftHops {
-		p.high = !p.high
-		p.settle()
-	}
+	return max(-MaxShift, min(MaxShift, goal))
 }
 
-// settle takes the whole number of semitones between the speaker's register and the voice.
+// settle moves home towards the speaker's median, by a hop.
 func (p *pitchShift) settle() {
-	p.drift = 0
-	switch {
-	case p.speaker.count == 0:
-	case p.high:
-		p.follow = math.Round(p.target - semitones(highHz))
-	default:
-		p.follow = math.Round(p.target - semitones(lowHz))
+	away := p.speaker.median - p.home
+	if p.speaker.heard <= openingHops {
+		p.home = p.speaker.median
+		return
 	}
-}
-
-const (
-	medianLow  = 60 // semitones above 1 Hz: 32 Hz
-	medianBins = 256
-	binsPerST  = 4
-)
-
-// runningMedian is the median of the last medianHops values, to a quarter of a semitone: a ring of
-// bins and their histogram, so that a value costs the same whatever came before.
-type runningMedian struct {
-	ring  [medianHops]uint8
-	next  int
-	count int // values in the ring
-	bins  [medianBins]int
-}
-
-func (m *runningMedian) add(semitones float64) {
-	bin := uint8(max(0, min(medianBins-1, (semitones-medianLow)*binsPerST)))
-	if m.count == medianHops {
-		m.bins[m.ring[m.next]]--
+	if p.moving {
+		p.moving = math.Abs(away) > arriveSemitones
 	} else {
-		m.count++
+		p.moving = math.Abs(away) > leaveSemitones
 	}
-	m.ring[m.next] = bin
-	m.bins[bin]++
-	m.next = (m.next + 1) % medianHops
-}
-
-// median is the middle of the bin that holds the middle value; 0 when there is none.
-func (m *runningMedian) median() float64 {
-	seen := 0
-	for bin, n := range m.bins {
-		if seen += n; 2*seen >= m.count && seen > 0 {
-			return medianLow + (float64(bin)+0.5)/binsPerST
-		}
+	rate := creepPerHop
+	if p.moving {
+		rate = glidePerHop
 	}
-	return 0
+	p.home += max(-rate, min(rate, away))
 }
