@@ -5,6 +5,7 @@
 OUT.onnx is a model of one hop that any tool opens. The graphs for more hops work on the same weights and are held once
 beside it, without them: metadata `autovoiced.graph.N` is base64 of gzip of a GraphProto that lacks only initializers of
 the main graph. `joined` below makes a model of it. The weights are stored as half-precision numbers, which they are.
+Metadata `autovoiced.network` says which initializer is which weight, so that a training can start from a pack (pack.py).
 """
 import base64
 import copy
@@ -38,7 +39,7 @@ SOURCES = ['Kokoro-82M, Apache-2.0: synthesised aligned speech, targets and sour
 def load(path):
     "-> the network, and name -> embedding of the built-in voices"
     kept = torch.load(path, map_location='cpu')
-    voice = Voice()
+    voice = Voice(**kept.get('shape', {}))
     voice.load_state_dict({k: v.float() for k, v in kept['voice'].items()})
     return voice.eval(), kept['speakers']
 
@@ -115,11 +116,24 @@ def joined(model, hops):
     return whole
 
 
+def network(voice, graphs):
+    "where a pack holds the network: its shape, and of each weight the initializer, turned or not"
+    held = {numpy_helper.to_array(t).astype(np.float32).tobytes(): t.name for g in graphs for t in g.initializer if t.data_type != onnx.TensorProto.INT64}
+    weights = {}
+    for name, p in voice.named_parameters():
+        if not name.startswith('teacher.'):
+            same, turned = (x.detach().contiguous().numpy().tobytes() for x in (p, p.t()))
+            weights[name] = [held[same], False] if same in held else [held[turned], True]
+    shape = {'width': voice.width, 'content': voice.content, 'encoder': [b.dilation for b in voice.encoder],
+             'decoder': [b.dilation for b in voice.decoder], 'kernel': voice.encoder[0].kernel}
+    return {'shape': shape, 'weights': weights}
+
+
 def pack(voice, about):
     speaker = torch.tensor([about['voices'][0]['embedding']])
     graphs = [trace(Step(voice, n), speaker) for n in HOPS]
     model = onnx.helper.make_model(graphs[0], opset_imports=[onnx.helper.make_opsetid('', OPSET)], ir_version=8, producer_name='autovoiced', producer_version='2')
-    notes = {'autovoiced': json.dumps(about, ensure_ascii=False)}
+    notes = {'autovoiced': json.dumps(about, ensure_ascii=False), 'autovoiced.network': json.dumps(network(voice, graphs))}
     for n, g in zip(HOPS[1:], graphs[1:]):
         notes[f'autovoiced.graph.{n}'] = base64.b64encode(gzip.compress(without(g, graphs[0]).SerializeToString(deterministic=True), mtime=0)).decode()
     onnx.helper.set_model_props(model, notes)
