@@ -32,6 +32,7 @@ type ConvertOptions struct {
 // Result is what a conversion did.
 type Result struct {
 	Voice          string        `json:"voice"`
+	PitchShift     float64       `json:"pitch_shift_semitones"` // as applied
 	Rate           int           `json:"rate"`
 	Frames         uint64        `json:"frames"`  // in the output
 	Clipped        int           `json:"clipped"` // samples beyond full scale in the output
@@ -44,8 +45,9 @@ type Result struct {
 
 // Convert turns the recording at in, WAV or FLAC, into a WAV file at out, through exactly what a live
 // voice goes through: the same chunks, stages and state, as fast as they compute. A stream that is sent the
-// same samples answers with the same samples. The output is mono, has the input's rate and length, and
-// comes into being only when all went well.
+// same samples with the same pitch shift answers with the same samples; an automatic shift, which a stream has
+// to learn, is measured on the whole recording first and is the same throughout. The output is mono, has the
+// input's rate and length, and comes into being only when all went well.
 func Convert(ctx context.Context, cfg Config, in, out string, o ConvertOptions) (Result, error) {
 	source, err := stream.OpenFile(in)
 	if err != nil {
@@ -56,11 +58,14 @@ func Convert(ctx context.Context, cfg Config, in, out string, o ConvertOptions) 
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := s.convert(ctx, source, out, o)
+	result, err := s.convert(ctx, in, source, out, o)
 	return result, errors.Join(err, s.close())
 }
 
-func (s *studio) convert(ctx context.Context, source *stream.FileSource, out string, o ConvertOptions) (result Result, err error) {
+func (s *studio) convert(ctx context.Context, in string, source *stream.FileSource, out string, o ConvertOptions) (result Result, err error) {
+	if o.Pitch == nil {
+		o.Pitch = &s.cfg.Voice.Pitch
+	}
 	session, werr := s.newSession(request{
 		kind: kindConvert, voice: o.Voice, target: o.Target, pitch: o.Pitch, mix: o.Mix,
 		format: wire.Format{Encoding: wire.F32LE, Rate: source.Rate(), Channels: 1},
@@ -70,13 +75,18 @@ func (s *studio) convert(ctx context.Context, source *stream.FileSource, out str
 	}
 	defer func() { err = errors.Join(err, session.close()) }()
 	session.profile = o.Profile
+	began := time.Now()
+	if o.Pitch.Auto {
+		if err := session.knowSpeaker(ctx, in); err != nil {
+			return Result{}, err
+		}
+	}
 	part := out + ".part"
 	sink, err := stream.CreateWAV(part, source.Rate(), o.PCM)
 	if err != nil {
 		return Result{}, err
 	}
 	written := &progressSink{WAVSink: sink, total: seconds(source.Frames(), source.Rate()), tell: o.Progress}
-	began := time.Now()
 	err = errors.Join(session.run(ctx, source, written), sink.Close())
 	if err == nil {
 		err = os.Rename(part, out)
@@ -87,7 +97,7 @@ func (s *studio) convert(ctx context.Context, source *stream.FileSource, out str
 	elapsed := time.Since(began).Seconds()
 	audio := seconds(written.frames, source.Rate())
 	return Result{
-		Voice: session.speaks(), Rate: source.Rate(), Frames: written.frames, Clipped: sink.Clipped(),
+		Voice: session.speaks(), PitchShift: session.shift(), Rate: source.Rate(), Frames: written.frames, Clipped: sink.Clipped(),
 		AudioSeconds: audio, ElapsedSeconds: elapsed, RTF: elapsed / max(audio, 1e-9),
 		Provider: session.provider, Pipeline: session.measured(),
 	}, nil

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/dsp"
+	"github.com/autovoiced/autovoiced/infer"
 	"github.com/autovoiced/autovoiced/stream"
 )
 
@@ -77,5 +79,49 @@ func TestConvertTellsProgressAndStages(t *testing.T) {
 	}
 	if calls[stream.StageConversion] == 0 || calls[stream.StageConversion] != calls[stream.StageTotal] {
 		t.Errorf("the profiler heard %v, want every stage and the total alike", calls)
+	}
+}
+
+// TestConvertMeasuresThePitchFirst: an automatic shift takes the recording's median to the voice's, and is the same from
+// the first sample to the last: the file is what a stream gives that is told this shift.
+func TestConvertMeasuresThePitchFirst(t *testing.T) {
+	cfg := testConfig(t)
+	dir := t.TempDir()
+	in, auto, fixed := filepath.Join(dir, "in.wav"), filepath.Join(dir, "auto.wav"), filepath.Join(dir, "fixed.wav")
+	signal := make([]float32, 32000)
+	for i := range signal {
+		signal[i] = float32(0.4 * (math.Mod(float64(i)*130/16000, 1) - 0.5))
+	}
+	writeWAV(t, in, 16000, dsp.F32LE, signal)
+	convert := func(out string, pitch wire.PitchShift) Result {
+		result, err := Convert(t.Context(), cfg, in, out, ConvertOptions{Voice: "tiny-high", Pitch: &pitch, PCM: dsp.F32LE})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
+	result := convert(auto, wire.PitchShift{Auto: true})
+	if want := 12 * math.Log2(220/130.); math.Abs(result.PitchShift-want) > 0.1 {
+		t.Errorf("a shift of %.2f semitones, want %.2f", result.PitchShift, want)
+	}
+	shift := wire.PitchShift{Semitones: result.PitchShift}
+	if again := convert(fixed, shift); again.PitchShift != result.PitchShift {
+		t.Errorf("told to shift by %v it shifts by %v", result.PitchShift, again.PitchShift)
+	}
+	want := readWAV(t, auto)
+	if at := difference(readWAV(t, fixed), want); at >= 0 {
+		t.Errorf("with the measured shift as a setting the file differs at %d", at)
+	}
+	d := serve(t, func(c *Config) { *c = cfg; c.Voice.Name = "tiny-high" })
+	got, _ := converse(t, dial(t, d.url, wire.Start{Format: mono16k, Pitch: &shift}), signal, random(5, 1600))
+	if at := difference(got, want); at >= 0 {
+		t.Errorf("a stream with the measured shift differs at %d", at)
+	}
+
+	silence := filepath.Join(dir, "silence.wav")
+	writeWAV(t, silence, 16000, dsp.S16LE, make([]float32, 8000))
+	in = silence
+	if r := convert(auto, wire.PitchShift{Auto: true, Semitones: 1}); math.IsNaN(r.PitchShift) || math.Abs(r.PitchShift) > infer.MaxShift {
+		t.Errorf("nobody speaks, and the shift is %v", r.PitchShift)
 	}
 }

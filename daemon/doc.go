@@ -12,7 +12,8 @@
 //	device    the sound card: portaudio's rings (live.go)
 //	convert   a file: as fast as it computes (convert.go)
 //
-// So a recording that is converted, streamed, or streamed in other pieces gives the same samples.
+// So a recording that is converted, streamed, or streamed in other pieces gives the same samples. An automatic pitch
+// shift is the exception: a file is listened to first (speakerpitch.go), what comes live is not.
 //
 //	socket ─ decode ─ [resample] ─ separation ─ f0_extraction ─ conversion ─ mixing ─ [resample] ─ encode ─ outbox ─ socket
 //

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// PitchShift is a shift in semitones, or "auto": the shift that brings a low or a high speaker to
-// the target voice's register.
+// PitchShift is a shift in semitones, or "auto": the shift that brings the speaker's usual pitch to
+// the target voice's.
 type PitchShift struct {
 	Auto      bool
 	Semitones float64

@@ -52,8 +52,8 @@ func (c *convertCmd) Run(e *env) error {
 	if err != nil {
 		return convertError(err, c.Out)
 	}
-	_, err = fmt.Fprintf(e.out, "%s: %.2f s  voice %s  RTF %.3f  algorithmic latency %.1f ms  on %s %s%s\n", c.Out, result.AudioSeconds,
-		result.Voice, result.RTF, result.Pipeline.AlgorithmicLatencyMS, result.Provider.Active, result.Provider.Precision, clippedText(result.Clipped))
+	_, err = fmt.Fprintf(e.out, "%s: %.2f s  voice %s  pitch %+.2f  RTF %.3f  algorithmic latency %.1f ms  on %s %s%s\n", c.Out, result.AudioSeconds,
+		result.Voice, result.PitchShift, result.RTF, result.Pipeline.AlgorithmicLatencyMS, result.Provider.Active, result.Provider.Precision, clippedText(result.Clipped))
 	return err
 }
 
