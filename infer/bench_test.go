@@ -97,7 +97,7 @@ func BenchmarkRun(b *testing.B) {
 		}
 		return values
 	}
-	in, out := values(c.inputs()), values(c.outputs())
+	in, out := values(c.inputs(1)), values(c.outputs(1))
 
 	b.Run("binding", func(b *testing.B) {
 		net, err := openNet(&c, model, DefaultPolicy(), "")
@@ -105,18 +105,18 @@ func BenchmarkRun(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer net.Destroy() //nolint:errcheck // always nil
-		bound, err := newBinding(&c, net)
+		bound, err := newBinding(&c, []network{{1, net}})
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer bound.close() //nolint:errcheck // not what is measured
 		b.ReportAllocs()
 		for b.Loop() {
-			check(b, bound.run())
+			check(b, bound.run(bound.single))
 		}
 	})
 	b.Run("advanced", func(b *testing.B) {
-		s, err := ort.NewAdvancedSessionWithONNXData(model, tensorNames(c.inputs()), tensorNames(c.outputs()), in, out, options)
+		s, err := ort.NewAdvancedSessionWithONNXData(model, tensorNames(c.inputs(1)), tensorNames(c.outputs(1)), in, out, options)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -24,6 +24,7 @@ const (
 	hopsPerSecond = 100
 
 	maxState = 1 << 20
+	maxHops  = 256
 )
 
 // Contract is what a pack says of itself, as JSON in its metadata.
@@ -38,6 +39,9 @@ type Contract struct {
 	// LookaheadMS is how far the output lags behind the input, beyond the hop itself: output
 	// sample n stands for the input of this many milliseconds earlier.
 	LookaheadMS float64 `json:"lookahead_ms"`
+	// Hops are the numbers of hops that the pack has a graph for, ascending from 1; absent where one
+	// is all there is.
+	Hops []int `json:"hops"`
 
 	Mel Mel `json:"mel"`
 	// Noise is the distribution of the noise input: normal, uniform (-1 to 1), or "" for none.
@@ -97,6 +101,17 @@ func (c *Contract) VoiceNames() []string {
 	return names
 }
 
+// Run is the largest number of hops that the pack runs at once, of at most the given number.
+func (c *Contract) Run(most int) int {
+	run := 1
+	for _, n := range c.Hops {
+		if n <= most {
+			run = n
+		}
+	}
+	return run
+}
+
 func (c *Contract) voice(name string) (VoiceContract, error) {
 	i := slices.IndexFunc(c.Voices, func(v VoiceContract) bool { return v.Name == name })
 	if i < 0 {
@@ -126,7 +141,7 @@ func ReadContractBytes(file string, model []byte) (Contract, error) {
 		err = c.validate()
 	}
 	if err == nil {
-		err = c.checkGraph(s)
+		err = c.checkGraphs(s)
 	}
 	if err != nil {
 		return Contract{}, fmt.Errorf("model %s: %w", file, err)
@@ -179,6 +194,11 @@ func (c *Contract) validate() error {
 	}
 	if !(c.LookaheadMS >= 0 && c.LookaheadMS <= 500) {
 		return fmt.Errorf("contract: 'lookahead_ms' is %g, expected 0 to 500", c.LookaheadMS)
+	}
+	for i, n := range c.Hops {
+		if c.Kind != KindVoice || (i == 0) != (n == 1) || n > maxHops || i > 0 && n <= c.Hops[i-1] {
+			return fmt.Errorf("contract: 'hops' is %v, expected none, or for a voice 1 and more up to %d, ascending", c.Hops, maxHops)
+		}
 	}
 	if c.Kind == KindVoice {
 		return c.validateVoice()
@@ -253,14 +273,14 @@ func (c *Contract) validateVoices() error {
 	return nil
 }
 
-// inputs and outputs are the tensors that a graph of this contract has, in the order we bind them.
-func (c *Contract) inputs() []tensor {
+// inputs and outputs are the tensors that the graph for so many hops has, in the order we bind them.
+func (c *Contract) inputs(hops int) []tensor {
 	if c.Kind == KindPassthrough {
 		return []tensor{floats("audio_in", c.HopIn)}
 	}
-	in := []tensor{{"mel", elemFloat, []int64{1, int64(c.Mel.Bands), 1}}, floats("f0", 1)}
+	in := []tensor{{"mel", elemFloat, []int64{1, int64(c.Mel.Bands), int64(hops)}}, floats("f0", hops)}
 	if c.Noise != "" {
-		in = append(in, floats("noise", c.HopOut))
+		in = append(in, floats("noise", hops*c.HopOut))
 	}
 	in = append(in, floats("speaker", len(c.Voices[0].Embedding)))
 	if c.State > 0 {
@@ -269,8 +289,8 @@ func (c *Contract) inputs() []tensor {
 	return in
 }
 
-func (c *Contract) outputs() []tensor {
-	out := []tensor{floats("audio", c.HopOut)}
+func (c *Contract) outputs(hops int) []tensor {
+	out := []tensor{floats("audio", hops*c.HopOut)}
 	if c.Kind == KindVoice && c.State > 0 {
 		out = append(out, floats("state_out", c.State))
 	}
@@ -279,12 +299,33 @@ func (c *Contract) outputs() []tensor {
 
 func floats(name string, n int) tensor { return tensor{name, elemFloat, []int64{1, int64(n)}} }
 
-// checkGraph holds the graph's real inputs and outputs against the contract.
-func (c *Contract) checkGraph(s signature) error {
-	if err := checkTensors("input", c.inputs(), s.inputs); err != nil {
+// checkGraphs holds the real inputs and outputs of the main graph and of those for more hops against
+// the contract.
+func (c *Contract) checkGraphs(s signature) error {
+	if err := c.checkGraph(s, 1); err != nil {
 		return err
 	}
-	return checkTensors("output", c.outputs(), s.outputs)
+	for _, n := range c.Hops[min(1, len(c.Hops)):] {
+		graph, err := unpackGraph(s.metadata, n)
+		if err != nil {
+			return err
+		}
+		var more signature
+		if err = more.readGraph(graph); err == nil {
+			err = c.checkGraph(more, n)
+		}
+		if err != nil {
+			return fmt.Errorf("graph for %d hops: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func (c *Contract) checkGraph(s signature, hops int) error {
+	if err := checkTensors("input", c.inputs(hops), s.inputs); err != nil {
+		return err
+	}
+	return checkTensors("output", c.outputs(hops), s.outputs)
 }
 
 func checkTensors(side string, expected, found []tensor) error {

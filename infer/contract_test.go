@@ -164,6 +164,9 @@ func TestContractValidate(t *testing.T) {
 		{func(c *Contract) { c.Voices[1].Name = "tiny-low" }, []string{"voice 2", `"tiny-low"`}},
 		{func(c *Contract) { c.Voices[1].Embedding = nil }, []string{"tiny-high", "0 values", "8"}},
 		{func(c *Contract) { c.Voices[0].MedianHz = 0 }, []string{"tiny-low", "'median_hz'"}},
+		{func(c *Contract) { c.Hops = []int{2, 4} }, []string{"'hops'", "[2 4]", "1 and more"}},
+		{func(c *Contract) { c.Hops = []int{1, 4, 4} }, []string{"'hops'", "[1 4 4]", "ascending"}},
+		{func(c *Contract) { c.Hops = []int{1, 1000} }, []string{"'hops'", "up to 256"}},
 		{func(c *Contract) { c.Kind = KindPassthrough }, []string{"passthrough", "'state' 0"}},
 	} {
 		contract, err := parseContract(s.metadata)
@@ -193,7 +196,7 @@ func TestContractRoundTrip(t *testing.T) {
 }
 
 func FuzzReadContract(f *testing.F) {
-	for _, path := range []string{tinyVoice, passthrough, broken("no-metadata"), broken("bad-metadata")} {
+	for _, path := range []string{tinyVoice, tinyWithHops, passthrough, broken("no-metadata"), broken("bad-metadata")} {
 		f.Add(read(f, path))
 	}
 	f.Fuzz(func(t *testing.T, model []byte) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,11 +20,13 @@ const warmupHops = 8
 type Engine struct {
 	file     string
 	contract Contract
+	policy   Policy
 	provider Provider
 	warnings []string
 
 	mu       sync.Mutex // guards what follows; never taken by a running session
-	net      *ort.DynamicAdvancedSession
+	model    []byte     // of a pack with graphs for more hops, which are built when first asked for
+	nets     []network  // for one hop first
 	sessions int
 	closed   bool
 }
@@ -37,7 +40,8 @@ func Load(path string, policy Policy) (*Engine, error) {
 	return LoadBytes(path, model, policy)
 }
 
-// LoadBytes is Load for a pack in memory; file is its name for errors. The bytes are not kept.
+// LoadBytes is Load for a pack in memory; file is its name for errors. The caller leaves the
+// bytes as they are.
 func LoadBytes(file string, model []byte, policy Policy) (*Engine, error) {
 	contract, err := ReadContractBytes(file, model)
 	if err != nil {
@@ -50,17 +54,36 @@ func LoadBytes(file string, model []byte, policy Policy) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", file, err)
 	}
-	e := &Engine{file: file, contract: contract, provider: provider, warnings: warnings}
-	if e.net, err = openNet(&contract, model, policy, ""); err != nil {
-		return nil, fmt.Errorf("model %s: %w", file, err)
-	}
-	if err = warmUp(&contract, e.net); err == nil {
-		e.provider.Nodes, err = countNodes(&contract, model, policy)
+	e := &Engine{file: file, contract: contract, policy: policy, provider: provider, warnings: warnings, model: model}
+	if err = e.open(1); err == nil {
+		if e.provider.Nodes, err = countNodes(&contract, model, policy); err != nil {
+			err = fmt.Errorf("warm-up: %w", err)
+		}
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("model %s: warm-up: %w", file, err), e.Close())
+		return nil, errors.Join(fmt.Errorf("model %s: %w", file, err), e.Close())
+	}
+	if len(contract.Hops) < 2 {
+		e.model = nil
 	}
 	return e, nil
+}
+
+// open builds the network for so many hops and warms it up.
+func (e *Engine) open(hops int) error {
+	model, err := modelOf(e.model, hops)
+	if err != nil {
+		return err
+	}
+	n := network{hops: hops}
+	if n.net, err = openNet(&e.contract, model, e.policy, ""); err != nil {
+		return err
+	}
+	if err = warmUp(&e.contract, n); err != nil {
+		return errors.Join(fmt.Errorf("warm-up: %w", err), n.net.Destroy())
+	}
+	e.nets = append(e.nets, n)
+	return nil
 }
 
 // File is the name that the pack was loaded under.
@@ -87,14 +110,25 @@ func (e *Engine) Close() error {
 	return e.releaseLocked()
 }
 
-func (e *Engine) acquire() (*ort.DynamicAdvancedSession, error) {
+// acquire gives the network for one hop, and with it the one for most hops of at most the given number.
+func (e *Engine) acquire(hops int) ([]network, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, fmt.Errorf("model %s: the engine is closed", e.file)
 	}
+	nets := e.nets[:1:1]
+	if run := e.contract.Run(hops); run > 1 {
+		at := func(n network) bool { return n.hops == run }
+		if !slices.ContainsFunc(e.nets, at) {
+			if err := e.open(run); err != nil {
+				return nil, fmt.Errorf("model %s: graph for %d hops: %w", e.file, run, err)
+			}
+		}
+		nets = append(nets, e.nets[slices.IndexFunc(e.nets, at)])
+	}
 	e.sessions++
-	return e.net, nil
+	return nets, nil
 }
 
 func (e *Engine) release() error {
@@ -105,12 +139,15 @@ func (e *Engine) release() error {
 }
 
 func (e *Engine) releaseLocked() error {
-	if !e.closed || e.sessions > 0 || e.net == nil {
+	if !e.closed || e.sessions > 0 {
 		return nil
 	}
-	net := e.net
-	e.net = nil
-	return net.Destroy()
+	var errs []error
+	for _, n := range e.nets {
+		errs = append(errs, n.net.Destroy())
+	}
+	e.nets, e.model = nil, nil
+	return errors.Join(errs...)
 }
 
 // openNet builds the network. With a profile prefix it writes ONNX Runtime's profile when destroyed.
@@ -144,7 +181,7 @@ func openNet(c *Contract, model []byte, policy Policy, profile string) (*ort.Dyn
 			return nil, fmt.Errorf("session options: %w", err)
 		}
 	}
-	net, err := ort.NewDynamicAdvancedSessionWithONNXData(model, tensorNames(c.inputs()), tensorNames(c.outputs()), options)
+	net, err := ort.NewDynamicAdvancedSessionWithONNXData(model, tensorNames(c.inputs(1)), tensorNames(c.outputs(1)), options)
 	if err != nil {
 		return nil, fmt.Errorf("onnx runtime %s refuses it: %w", Version(), err)
 	}
@@ -160,8 +197,8 @@ func tensorNames(tensors []tensor) []string {
 }
 
 // warmUp runs silence and checks that numbers come out.
-func warmUp(c *Contract, net *ort.DynamicAdvancedSession) error {
-	b, err := newBinding(c, net)
+func warmUp(c *Contract, net network) error {
+	b, err := newBinding(c, []network{net})
 	if err != nil {
 		return err
 	}
@@ -170,10 +207,10 @@ func warmUp(c *Contract, net *ort.DynamicAdvancedSession) error {
 		copy(b.in("speaker"), c.Voices[0].Embedding)
 	}
 	for range warmupHops {
-		if err := b.run(); err != nil {
+		if err := b.run(b.single); err != nil {
 			return err
 		}
-		if !finite(b.audio) {
+		if !finite(b.single.audio) {
 			return errors.New("output \"audio\": expected numbers for silence, found NaN or infinity")
 		}
 	}

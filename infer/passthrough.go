@@ -9,7 +9,7 @@ type Passthrough struct {
 }
 
 func newPassthrough(e *Engine, name string) (*Passthrough, error) {
-	s, err := newSession(e, name)
+	s, err := newSession(e, name, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -39,12 +39,12 @@ func countNodes(c *Contract, model []byte, policy Policy) (nodes Nodes, err erro
 }
 
 func profiledRuns(c *Contract, net *ort.DynamicAdvancedSession) error {
-	b, err := newBinding(c, net)
+	b, err := newBinding(c, []network{{1, net}})
 	if err != nil {
 		return err
 	}
 	for range 2 {
-		if err := b.run(); err != nil {
+		if err := b.run(b.single); err != nil {
 			return errors.Join(err, b.close())
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	ort "github.com/yalue/onnxruntime_go"
 )
 
 // Converter is one conversation with an engine: a *Voice or a *Passthrough. Its methods are those
@@ -46,13 +44,13 @@ type session struct {
 	badInput, badOutput atomic.Uint64
 }
 
-func newSession(e *Engine, name string) (*session, error) {
-	net, err := e.acquire()
+func newSession(e *Engine, name string, hops int) (*session, error) {
+	nets, err := e.acquire(hops)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{engine: e, name: name}
-	if s.bound, err = newBinding(&e.contract, net); err != nil {
+	if s.bound, err = newBinding(&e.contract, nets); err != nil {
 		return nil, errors.Join(s.wrap(err), s.Close())
 	}
 	return s, nil
@@ -89,18 +87,41 @@ func (s *session) hops(dst, src []float32) (int, error) {
 	return n, nil
 }
 
-// step runs the network on what its inputs hold and copies the hop it gives.
+// step runs one hop: what the inputs of the graph for one hold.
 func (s *session) step(dst []float32) error {
-	if err := s.bound.run(); err != nil {
+	g := s.bound.single
+	if err := s.bound.run(g); err != nil {
 		return s.wrap(err)
 	}
-	if !finite(s.bound.audio) {
+	if !finite(g.audio) {
 		s.badOutput.Add(1)
 		s.bound.reset()
 		clear(dst)
 		return nil
 	}
-	copy(dst, s.bound.audio)
+	copy(dst, g.audio)
+	return nil
+}
+
+// leap runs as many hops as the larger graph takes at once. Where one of them is no number, all are
+// run again one by one, so that no more is lost than would be live.
+func (s *session) leap(dst []float32) error {
+	g := s.bound.more
+	if err := s.bound.run(g); err != nil {
+		return s.wrap(err)
+	}
+	if finite(g.audio) {
+		copy(dst, g.audio)
+		return nil
+	}
+	s.bound.back()
+	n := len(dst) / g.hops
+	for h := range g.hops {
+		s.bound.single.take(g, h)
+		if err := s.step(dst[h*n : (h+1)*n]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -116,129 +137,6 @@ func (s *session) Close() error {
 		err = s.bound.close()
 	}
 	return errors.Join(err, s.engine.release())
-}
-
-// binding is one user's tensors on a shared network, bound once. The state has two buffers and two
-// I/O bindings: one reads the first and writes the second, the other the reverse, and runs
-// alternate, so that state is carried without a copy. One goroutine owns a binding.
-type binding struct {
-	net    *ort.DynamicAdvancedSession
-	io     [2]*ort.IoBinding
-	turn   int // which of io runs next
-	inputs map[string][]float32
-	audio  []float32
-	state  [2][]float32
-
-	// ONNX Runtime keeps the addresses of the slices in these: they live as long as the bindings. We
-	// do not pin them: Go does not move its heap, and a leaked pin would end the process.
-	tensors []*ort.Tensor[float32]
-}
-
-func newBinding(c *Contract, net *ort.DynamicAdvancedSession) (*binding, error) {
-	b := &binding{net: net, inputs: map[string][]float32{}}
-	if err := b.bind(c); err != nil {
-		return nil, errors.Join(err, b.close())
-	}
-	return b, nil
-}
-
-func (b *binding) bind(c *Contract) error {
-	for i := range b.io {
-		io, err := b.net.CreateIoBinding()
-		if err != nil {
-			return fmt.Errorf("bind: %w", err)
-		}
-		b.io[i] = io
-	}
-	var state [2]*ort.Tensor[float32]
-	if c.Kind == KindVoice && c.State > 0 {
-		for i := range state {
-			t, err := b.tensor(floats("state", c.State))
-			if err != nil {
-				return err
-			}
-			state[i], b.state[i] = t, t.GetData()
-		}
-	}
-	for _, in := range c.inputs() {
-		if in.name == "state" {
-			continue
-		}
-		t, err := b.tensor(in)
-		if err != nil {
-			return err
-		}
-		b.inputs[in.name] = t.GetData()
-		for _, io := range b.io {
-			if err := io.BindInput(in.name, t); err != nil {
-				return fmt.Errorf("bind input %q: %w", in.name, err)
-			}
-		}
-	}
-	audio, err := b.tensor(c.outputs()[0])
-	if err != nil {
-		return err
-	}
-	b.audio = audio.GetData()
-	for i, io := range b.io {
-		if err := io.BindOutput("audio", audio); err != nil {
-			return fmt.Errorf("bind output \"audio\": %w", err)
-		}
-		if state[0] == nil {
-			continue
-		}
-		if err := io.BindInput("state", state[i]); err != nil {
-			return fmt.Errorf("bind input \"state\": %w", err)
-		}
-		if err := io.BindOutput("state_out", state[1-i]); err != nil {
-			return fmt.Errorf("bind output \"state_out\": %w", err)
-		}
-	}
-	return nil
-}
-
-func (b *binding) tensor(t tensor) (*ort.Tensor[float32], error) {
-	bound, err := ort.NewEmptyTensor[float32](ort.NewShape(t.shape...))
-	if err != nil {
-		return nil, fmt.Errorf("tensor %q: %w", t.name, err)
-	}
-	b.tensors = append(b.tensors, bound)
-	return bound, nil
-}
-
-// in is the slice that the named input is read from; nil when the graph has no such input.
-func (b *binding) in(name string) []float32 { return b.inputs[name] }
-
-// run does one hop: inputs in, audio and the next state out.
-func (b *binding) run() error {
-	if err := b.net.RunWithBinding(b.io[b.turn]); err != nil {
-		return fmt.Errorf("run: %w", err)
-	}
-	b.turn = 1 - b.turn
-	return nil
-}
-
-// reset forgets the past: the state is as at the start.
-func (b *binding) reset() {
-	b.turn = 0
-	clear(b.state[0])
-	clear(b.state[1])
-}
-
-// close accepts a half-built binding and may be called again.
-func (b *binding) close() error {
-	var errs []error
-	for i, io := range b.io {
-		if io != nil {
-			errs = append(errs, io.Destroy())
-			b.io[i] = nil
-		}
-	}
-	for _, t := range b.tensors {
-		errs = append(errs, t.Destroy())
-	}
-	b.tensors = nil
-	return errors.Join(errs...)
 }
 
 // finite says whether there is no NaN and no infinity: only those times zero are not zero.

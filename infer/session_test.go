@@ -268,7 +268,7 @@ func TestClose(t *testing.T) {
 	check(t, e.Close())
 	check(t, c.Close())
 	check(t, c.Close())
-	if e.net != nil {
+	if e.nets != nil {
 		t.Error("the last session did not give the weights back")
 	}
 	wantError(t, c.Convert(make([]float32, 240), samples[:160], f0[:1]), "closed")

@@ -14,6 +14,10 @@ type SessionOptions struct {
 	// F0Delay is how far before the end of the newest hop the moment lies that f0 describes: the
 	// pitch tracker's delay. The session delays f0 further, to what the model was trained with.
 	F0Delay time.Duration
+	// Hops is how many hops Convert is mostly given at a time. Where the pack has a graph for more
+	// than one, the session runs as many of them at once as fit; the rest of a call hop by hop. What
+	// comes out differs by rounding alone. 0 is one.
+	Hops int
 	// Seed chooses the noise; the same seed, input and settings give the same bytes.
 	Seed uint64
 }
@@ -28,7 +32,7 @@ func (e *Engine) NewSession(voice string, o SessionOptions) (Converter, error) {
 	return e.NewTargetSession(t, o)
 }
 
-// Voice speaks with a pack's voice: log-mel and shifted pitch in, audio out, one run for each hop.
+// Voice speaks with a pack's voice: log-mel and shifted pitch in, audio out.
 type Voice struct {
 	*session
 	mel   *dsp.Mel
@@ -40,7 +44,7 @@ type Voice struct {
 	speaker atomic.Pointer[Target] // who is to speak
 	speaks  *Target                // whose embedding is bound
 
-	melIn, f0In, noiseIn, speakerIn, hop []float32
+	speakerIn, hop, frame []float32
 }
 
 func newVoice(e *Engine, speaker Target, o SessionOptions) (*Voice, error) {
@@ -52,7 +56,7 @@ func newVoice(e *Engine, speaker Target, o SessionOptions) (*Voice, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", e.file, err)
 	}
-	s, err := newSession(e, speaker.Name)
+	s, err := newSession(e, speaker.Name, o.Hops)
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +68,7 @@ func newVoice(e *Engine, speaker Target, o SessionOptions) (*Voice, error) {
 		seed:      o.Seed,
 		noise:     dsp.NewNoise(o.Seed),
 		hop:       make([]float32, c.HopIn),
-		melIn:     s.bound.in("mel"),
-		f0In:      s.bound.in("f0"),
-		noiseIn:   s.bound.in("noise"),
+		frame:     make([]float32, c.Mel.Bands),
 		speakerIn: s.bound.in("speaker"),
 	}
 	v.speaker.Store(&speaker)
@@ -97,36 +99,45 @@ func (v *Voice) Convert(dst, src, f0 []float32) error {
 		v.shift.setTarget(who.MedianHz)
 		v.speaks = who
 	}
-	in, out := len(v.hop), len(v.bound.audio)
-	for i := range n {
-		v.listen(src[i*in:(i+1)*in], f0[i])
-		if err := v.step(dst[i*out : (i+1)*out]); err != nil {
+	in, out := len(v.hop), len(v.bound.single.audio)
+	for i := 0; i < n; {
+		g, run := v.bound.single, v.step
+		if more := v.bound.more; more != nil && n-i >= more.hops {
+			g, run = more, v.leap
+		}
+		for h := range g.hops {
+			v.listen(g, h, src[(i+h)*in:(i+h+1)*in], f0[i+h])
+		}
+		if err := run(dst[i*out : (i+g.hops)*out]); err != nil {
 			clear(dst[i*out:])
 			return err
 		}
+		i += g.hops
 	}
 	return nil
 }
 
-// listen fills the network's inputs from one hop.
-func (v *Voice) listen(hop []float32, f0 float32) {
+// listen fills the graph's inputs for one of its hops.
+func (v *Voice) listen(g *graph, at int, hop []float32, f0 float32) {
 	copy(v.hop, hop)
 	if !finite(v.hop) {
 		v.badInput.Add(1)
 		clear(v.hop)
 	}
-	v.mel.Process(v.melIn, v.hop)
+	v.mel.Process(v.frame, v.hop)
+	g.put(at, v.frame)
 	if len(v.lag) > 0 {
 		now := f0
 		f0 = v.lag[0]
 		copy(v.lag, v.lag[1:])
 		v.lag[len(v.lag)-1] = now
 	}
-	v.f0In[0] = v.shift.step(f0)
-	if v.engine.contract.Noise == "uniform" {
-		v.noise.Uniform(v.noiseIn)
+	g.f0[at] = v.shift.step(f0)
+	each := len(g.noise) / g.hops
+	if noise := g.noise[at*each : (at+1)*each]; v.engine.contract.Noise == "uniform" {
+		v.noise.Uniform(noise)
 	} else {
-		v.noise.Normal(v.noiseIn)
+		v.noise.Normal(noise)
 	}
 }
 

@@ -16,9 +16,14 @@ The broken twins, each wrong in one way that loading must name:
     future-format   format 99                    wrong-rate      a hop of 10 ms in, of 20 ms out
 and three that are well-formed: nan-above-900 gives NaN, state included, while f0 is over 900 Hz,
 fails-above-900 fails to run then, and nan-always gives NaN for silence as well.
+
+tiny-hops.onnx has graphs for 3 and for 8 hops as well: the one hop, over and over. Its twin
+nan-in-hops is to nan-above-900 what it is to tiny-voice.
 """
 
+import base64
 import copy
+import gzip
 import json
 import pathlib
 
@@ -154,8 +159,42 @@ def tiny_voice(noise=True, nan_above=None, fails_above=None):
     return model
 
 
-def write(name, model, contract=CONTRACT, raw=None, check=True):
-    props = {}
+def unrolled(model, hops):
+    """The graph of a model, so many times in a row: state goes from one to the next."""
+    one, g, parts = model.graph, Graph(), []
+    for h in range(hops):
+        rename = {t: f"{t}.{h}" for node in one.node for t in node.output}
+        for name, axis, size in [("mel", 2, 1), ("f0", 1, 1), ("noise", 1, HOP)]:
+            at = [g.const(f"{name}_{k}.{h}", [v], np.int64) for k, v in [("from", h * size), ("to", (h + 1) * size), ("axis", axis)]]
+            rename[name] = g.op("Slice", [name, *at], f"{name}.{h}")
+        rename["state"] = f"state_out.{h - 1}" if h else "state"
+        rename["state_out"] = f"state_out.{h}" if h < hops - 1 else "state_out"
+        for node in one.node:
+            copied = copy.deepcopy(node)
+            copied.name = ""
+            copied.input[:] = [rename.get(t, t) for t in node.input]
+            copied.output[:] = [rename.get(t, t) for t in node.output]
+            g.nodes.append(copied)
+        parts.append(f"audio.{h}")
+    g.op("Concat", parts, "audio", axis=1)
+    sizes = {"mel": [1, BANDS, hops], "f0": [1, hops], "noise": [1, hops * HOP], "audio": [1, hops * HOP]}
+    resized = lambda values: [helper.make_tensor_value_info(v.name, TensorProto.FLOAT, sizes[v.name]) if v.name in sizes else v for v in values]
+    return helper.make_graph(g.nodes, f"hops{hops}", resized(one.input), resized(one.output), g.constants)
+
+
+def write_hops(name, model):
+    graphs = {n: unrolled(model, n) for n in (3, 8)}
+    for graph in graphs.values():
+        whole = copy.deepcopy(model)
+        whole.graph.CopyFrom(graph)
+        whole.graph.initializer.extend(model.graph.initializer)
+        checker.check_model(whole, full_check=True)
+    packed = {f"autovoiced.graph.{n}": base64.b64encode(gzip.compress(g.SerializeToString(deterministic=True), mtime=0)).decode() for n, g in graphs.items()}
+    write(name, model, {**CONTRACT, "hops": [1, *graphs]}, more=packed)
+
+
+def write(name, model, contract=CONTRACT, raw=None, check=True, more=()):
+    props = dict(more)
     if raw is not None:
         props["autovoiced"] = raw
     elif contract is not None:
@@ -208,4 +247,6 @@ def broken():
 
 if __name__ == "__main__":
     write("tiny-voice", tiny_voice())
+    write_hops("tiny-hops", tiny_voice())
+    write_hops("nan-in-hops", tiny_voice(nan_above=900))
     broken()
