@@ -17,8 +17,8 @@ type chain struct {
 }
 
 // newChain builds the stages and the conversation with the target that stands in their middle; the caller
-// closes the latter. Everything runs at the voice's own rates.
-func (s *studio) newChain(e *infer.Engine, target infer.Target, pitch wire.PitchShift, mix wire.Mix) (c *chain, conv infer.Converter, err error) {
+// closes the latter. Everything runs at the voice's own rates, so many hops of the voice at a time.
+func (s *studio) newChain(e *infer.Engine, target infer.Target, hops int, pitch wire.PitchShift, mix wire.Mix) (c *chain, conv infer.Converter, err error) {
 	contract := e.Contract()
 	in, out := contract.SampleRateIn, contract.SampleRateOut
 	separation, err := stream.NewSeparation(in, s.cfg.Separation.config())
@@ -29,7 +29,7 @@ func (s *studio) newChain(e *infer.Engine, target infer.Target, pitch wire.Pitch
 	if err != nil {
 		return nil, nil, err
 	}
-	conv, err = e.NewTargetSession(target, infer.SessionOptions{Shift: inferShift(pitch), F0Delay: f0.Delay()})
+	conv, err = e.NewTargetSession(target, infer.SessionOptions{Shift: inferShift(pitch), F0Delay: f0.Delay(), Hops: hops})
 	if err != nil {
 		return nil, nil, err
 	}

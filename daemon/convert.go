@@ -44,8 +44,9 @@ type Result struct {
 }
 
 // Convert turns the recording at in, WAV or FLAC, into a WAV file at out, through exactly what a live
-// voice goes through: the same chunks, stages and state, as fast as they compute. A stream that is sent the
-// same samples with the same pitch shift answers with the same samples; an automatic shift, which a stream has
+// voice goes through: the same stages and state, as fast as they compute, in chunks as long as the voice can take
+// at once. A stream that is sent the same samples with the same pitch shift answers with the same samples, to the
+// rounding of the last bits where the voice has a graph for long runs; an automatic shift, which a stream has
 // to learn, is measured on the whole recording first and is the same throughout. The output is mono, has the
 // input's rate and length, and comes into being only when all went well.
 func Convert(ctx context.Context, cfg Config, in, out string, o ConvertOptions) (Result, error) {
@@ -67,7 +68,7 @@ func (s *studio) convert(ctx context.Context, in string, source *stream.FileSour
 		o.Pitch = &s.cfg.Voice.Pitch
 	}
 	session, werr := s.newSession(request{
-		kind: kindConvert, voice: o.Voice, target: o.Target, pitch: o.Pitch, mix: o.Mix,
+		kind: kindConvert, offline: true, voice: o.Voice, target: o.Target, pitch: o.Pitch, mix: o.Mix,
 		format: wire.Format{Encoding: wire.F32LE, Rate: source.Rate(), Channels: 1},
 	})
 	if werr != nil {

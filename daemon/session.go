@@ -32,6 +32,7 @@ type session struct {
 	format   wire.Format
 	provider wire.Provider
 	studio   *studio
+	chunk    time.Duration
 	conv     infer.Converter
 	chain    *chain
 	ledger   *stream.Ledger
@@ -59,14 +60,18 @@ func (s *studio) newSession(r request) (*session, *wire.Error) {
 	if r.mix != nil {
 		mix = *r.mix
 	}
-	chain, conv, err := s.newChain(engine, target, pitch, mix)
+	chunk := s.cfg.Stream.Chunk
+	if contract := engine.Contract(); r.offline {
+		chunk = max(chunk, time.Duration(contract.Run(math.MaxInt))*engine.Hop())
+	}
+	chain, conv, err := s.newChain(engine, target, int(chunk/engine.Hop()), pitch, mix)
 	if err != nil {
 		return nil, voiceError(err)
 	}
 	out := &session{
 		kind: r.kind, voice: target.Name, since: time.Now().UTC(),
 		provider: wireProvider(engine.Provider(), engine.Warnings()),
-		studio:   s, conv: conv, chain: chain, ledger: new(stream.Ledger),
+		studio:   s, chunk: chunk, conv: conv, chain: chain, ledger: new(stream.Ledger),
 		timings: newRate(0),
 	}
 	out.setFormat(r.format)
@@ -92,7 +97,7 @@ func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sin
 	p, err := stream.New(stream.Options{
 		Source: source, Stages: s.chain.stages, Sink: sink,
 		InRate: s.conv.InRate(), OutRate: s.conv.OutRate(),
-		Hop:   stream.TimeToFrames(s.studio.cfg.Stream.Chunk, s.conv.InRate()),
+		Hop:   stream.TimeToFrames(s.chunk, s.conv.InRate()),
 		Queue: s.studio.cfg.Stream.Queue, Clock: s.studio.clock, Ledger: s.ledger, Profile: s.profile,
 	})
 	if err != nil {
@@ -204,7 +209,7 @@ func (s *session) measured() wire.Pipeline {
 func (s *session) status() wire.Session {
 	return wire.Session{
 		ID: s.id, Kind: s.kind, Voice: s.speaks(), Since: s.since, Format: s.format,
-		ChunkMS: milliseconds(s.studio.cfg.Stream.Chunk), Pipeline: s.measured(),
+		ChunkMS: milliseconds(s.chunk), Pipeline: s.measured(),
 	}
 }
 

@@ -77,6 +77,8 @@ type request struct {
 	format wire.Format
 	pitch  *wire.PitchShift
 	mix    *wire.Mix
+	// offline: nobody waits for a chunk, so it may be as long as the voice can take at once.
+	offline bool
 }
 
 // voiceError says what is wrong with a voice in the protocol's words.
