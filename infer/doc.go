@@ -5,8 +5,9 @@
 // A pack is one ONNX file. Its graph does one hop of 10 ms a run, with static shapes, explicit
 // state and noise as an input, so that the same input gives the same bytes; its metadata_props
 // hold, under the key "autovoiced", the Contract as JSON: rates, hop, look-ahead, mel parameters
-// and the voices with their speaker embeddings. A file that breaks its contract fails at Load,
-// by name.
+// and the voices with their speaker embeddings. Graphs that do more hops a run may lie beside it,
+// without the weights that they share with the first (graphs.go). A file that breaks its contract
+// fails at Load, by name.
 //
 // The pieces, from the outside in:
 //
@@ -18,7 +19,7 @@
 //
 // Several sessions share one engine's weights: each binds its own tensors to the one ONNX Runtime
 // session through I/O binding, twice, so that the state written by one run is the state read by
-// the next without a copy (session.go).
+// the next without a copy (binding.go).
 //
 // Nothing falls back silently: a provider that cannot be had is refused, unless the policy's
 // Fallback allows it, and then Provider and Warnings say so.
