@@ -338,6 +338,21 @@ func TestPitchOfSpeech(t *testing.T) {
 	}
 }
 
+// A bang, or somebody shouting, does not make the tracker deaf to speech for long.
+func TestPitchOfSpeechAfterABang(t *testing.T) {
+	c := speechClips(t)["kumo-plain.flac"]
+	const bang = 16000
+	x := make([]float32, bang)
+	NewNoise(5).Uniform(x)
+	x = append(x, scaled(c.x, -30, 0)...)
+	var s pitchScore
+	s.add(trackPitch(x, 16000), func(at float64) float64 { return c.curve(at - 1) }, 1.5, 1+float64(len(c.x))/16000)
+	t.Log(&s)
+	if s.agree < 0.8*s.frames {
+		t.Errorf("half a second after the bang: %v", &s)
+	}
+}
+
 // The correlation by transform against its definition.
 func TestPitchFrameAgainstDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))

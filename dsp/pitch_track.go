@@ -17,7 +17,10 @@ const (
 	pitchSettled   = 20    // frames heard before there is a register,
 	pitchMemory    = 200   // and how many it rests on later
 
-	pitchForget = 0.04 // dB a frame by which the recent peak falls
+	pitchForget = 0.04 // dB a frame by which the recent peak falls,
+	pitchRelent = 2    // and in a frame that is voice but for the peak, so that speech after a bang is heard:
+	pitchFar    = 20   // dB and more below it,
+	pitchClear  = 0.2  // worth beyond the threshold
 	pitchFloor  = -85  // dBFS below which nothing is voiced
 )
 
@@ -43,7 +46,11 @@ func (t *pitchTracker) step(cands []pitchCandidate, level float64) (hz, voicing 
 	if len(cands) > 0 {
 		voicing = float32(max(0, cands[0].strength))
 	}
-	t.peak = max(level, t.peak-pitchForget, -70)
+	forget := pitchForget
+	if t.tooQuiet(cands, level) {
+		forget = pitchRelent
+	}
+	t.peak = max(level, t.peak-forget, -70)
 	threshold := pitchThreshold + pitchLevel*min(60, t.peak-level)
 	if level < pitchFloor {
 		threshold = math.Inf(1)
@@ -71,6 +78,17 @@ func (t *pitchTracker) step(cands []pitchCandidate, level float64) (hz, voicing 
 	t.heard = min(t.heard+1, pitchMemory)
 	t.register += (octave - t.register) / float64(t.heard)
 	return float32(math.Exp2(octave)), float32(cands[chosen].strength)
+}
+
+// tooQuiet says whether a frame would clearly be voice, were it not for something far louder before it.
+func (t *pitchTracker) tooQuiet(cands []pitchCandidate, level float64) bool {
+	best := math.Inf(-1)
+	for _, c := range cands {
+		best = max(best, c.strength+pitchHarmony*c.harmony)
+	}
+	clear := best - pitchThreshold
+	below := t.peak - level
+	return below > pitchFar && clear > pitchClear && clear < pitchLevel*below
 }
 
 // reach is the cost of the cheapest way from the frame before to a candidate.
