@@ -9,14 +9,12 @@ only the order in which products are summed differs. `python3 check.py` holds al
 The arithmetic is that of `Voice`, put so that a run costs little: one matrix draws both curves of a filter, a
 Fourier transform in two short products its taps, and one product for each source and hop filters it.
 """
-import math
-
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from voice import BANDS, FILTER_FFT, HOP_OUT, LOW, SILENT, STEPS, TAPS, pulses
+from voice import BANDS, FILTER_FFT, HOP_OUT, LOW, MELS, SILENT, STEPS, TAPS, pulses
 
 ROWS, COLUMNS = 17, 32                      # bin k of a filter's spectrum = COLUMNS * row + column
 BINS = FILTER_FFT // 2 + 1
@@ -25,12 +23,14 @@ REACH = TAPS + BLOCK                        # samples that they hear
 
 
 class Step(nn.Module):
+    """The state is rows as wide as the voice: the frames that the blocks will see again, then everything else."""
     def __init__(self, voice, hops):
         super().__init__()
         self.voice, self.hops = voice, hops
         self.blocks = [*voice.encoder, *voice.decoder]
-        self.starts = np.cumsum([0] + [b.history for b in self.blocks])         # of each block in the memory
-        self.sizes = [self.starts[-1] * voice.width, 2 * TAPS, 2 * TAPS, 2, 1, 1, 1]   # floats of each piece of the state
+        self.rows, self.total = places(self.blocks), sum(b.history for b in self.blocks)
+        rest = [2 * TAPS, 2 * TAPS, 2, 1, 1, 1]                                 # floats: source, taps, gains, level, pitch, phase
+        self.sizes = [*rest, -sum(rest) % voice.width]
         self.curves = torch.cat([F.pad(m, (0, ROWS * COLUMNS - BINS)) for m in (voice.hat, voice.phase)], 1)
         self.below = torch.where(torch.arange(2 * BANDS) < LOW, -1.0, -1e9)     # the lowest bands of the pulse filter; nothing else
         self.share, self.inner, self.outer = fourier()
@@ -38,37 +38,45 @@ class Step(nn.Module):
         self.fades = torch.stack([fade, 1 - fade], 1)                           # rows of a hop; now, old
 
     def first_state(self):
-        return torch.zeros(1, int(sum(self.sizes)))
+        return torch.zeros(1, self.total * self.voice.width + sum(self.sizes))
 
     def forward(self, mel, f0, noise, speaker, state):
         v, hops = self.voice, self.hops
-        memory, past, old, last, late, before, phase = torch.split(state[0], [int(n) for n in self.sizes])
-        memory, frames, f0 = memory.view(-1, v.width), mel[0].transpose(0, 1), f0.transpose(0, 1)
+        memory = state.view(-1, v.width)
+        past, old, last, late, before, phase, spare = torch.split(state[:, self.total * v.width:], self.sizes, 1)
+        frames, f0 = mel.view(MELS, hops).transpose(0, 1), f0.view(hops, 1)
         heard, fed = self.recall(memory), []
         level = v.level(frames)
         x = self.through(v.encoder, v.read(v.look(frames, level)), heard, fed)
-        late = torch.cat([late[None] + SILENT, level])
-        x = self.through(v.decoder, v.condition(v.squeeze(x), speaker, f0, late[:hops]), heard, fed)
-        taps, gains = self.filters(x, late[:hops])
-        taps = torch.cat([old.view(1, 2, TAPS), taps])
-        last = torch.cat([last.view(1, 2, 1), gains[:, :, -1:]])
-        wave, turn, gain = v.glide(torch.cat([before[None], f0])[:hops], f0)
-        begin, phase = self.turns(phase, turn[:, -1])
-        source = torch.stack([pulses(begin + turn, wave) * gain, noise.view(hops, HOP_OUT)], 1)
-        source = source * (torch.cat([last[:hops], gains], 2) @ v.lines)        # N, 2, HOP_OUT
-        source = torch.cat([past.view(2, TAPS), source.transpose(0, 1).reshape(2, -1)], 1)
-        state = [self.remember(memory, fed), source[:, -TAPS:], taps[hops], last[hops], level[-1] - SILENT, f0[-1], phase]
-        return self.filter(source, taps), torch.cat([s.reshape(-1) for s in state])[None]
+        late = self.after(late + SILENT, level, 0)
+        x = self.through(v.decoder, v.condition(v.squeeze(x), speaker, f0, late), heard, fed)
+        taps, gains = self.filters(x, late)                                     # 2, N, TAPS and 2, N, STEPS
+        wave, turn, gain = v.glide(self.after(before, f0, 0), f0)
+        begin, phase = self.turns(phase, turn[:, -1:])
+        source = torch.stack([pulses(begin + turn, wave) * gain, noise.view(hops, HOP_OUT)])
+        ends = gains[:, :, -1:]
+        source = source * (torch.cat([self.after(last.view(2, 1, 1), ends, 1), gains], 2) @ v.lines)
+        source = torch.cat([past.view(2, TAPS), source.view(2, -1)], 1)
+        audio = self.filter(source, taps, self.after(old.view(2, 1, TAPS), taps, 1))
+        rest = [source[:, -TAPS:], self.newest(taps, 1), self.newest(ends, 1), self.newest(level, 0) - SILENT, self.newest(f0, 0), phase, torch.zeros_like(spare)]
+        return audio, torch.cat([*self.remember(memory, fed), *(r.reshape(1, -1) for r in rest)], 1)
 
-    # ---- the blocks' memory: one matrix of the frames that they will see again
+    def after(self, first, x, axis):
+        "each hop's predecessor: x a hop later, after the one before the run"
+        return first if self.hops == 1 else torch.cat([first, x.narrow(axis, 0, self.hops - 1)], axis)
+
+    def newest(self, x, axis):
+        return x if self.hops == 1 else x.narrow(axis, self.hops - 1, 1)
+
+    # ---- the blocks' memory
 
     def recall(self, memory):
-        """What each block's convolution makes of its memory alone, in one go; for single hops, where all but the newest frame is memory."""
+        """What each block remembers; for single hops, what its convolution makes of that, for all blocks in one go."""
         if self.hops > 1:
-            return [memory[a:b] for a, b in zip(self.starts, self.starts[1:])]
-        rows = torch.cat([a + torch.arange(b.kernel - 1) * b.dilation for a, b in zip(self.starts, self.blocks)])
+            return [memory.index_select(0, torch.tensor([row[age] for age in range(b.history, 0, -1)])) for b, row in zip(self.blocks, self.rows)]
+        rows = [row[b.history - k * b.dilation] for b, row in zip(self.blocks, self.rows) for k in range(b.kernel - 1)]
         taps = torch.stack([b.taps.T[:-1] for b in self.blocks])
-        heard = (memory.index_select(0, rows).view(taps.shape) * taps).sum(1) + torch.stack([b.bias for b in self.blocks])
+        heard = (memory.index_select(0, torch.tensor(rows)).view(taps.shape) * taps).sum(1) + torch.stack([b.bias for b in self.blocks])
         return heard.split(1)
 
     def through(self, blocks, x, heard, fed):
@@ -83,12 +91,15 @@ class Step(nn.Module):
         return (frames.index_select(0, at).view(b.kernel, self.hops, -1) * b.taps.T[:, None]).sum(0) + b.bias
 
     def remember(self, memory, fed):
-        """The newest frames of each block, out of its memory and what it was fed in this run."""
-        keep = []
-        for i, (a, b) in enumerate(zip(self.starts, self.starts[1:])):
-            new = len(memory) + i * self.hops
-            keep += [*range(a, b), *range(new, new + self.hops)][self.hops:]
-        return torch.cat([memory, *fed]).index_select(0, torch.tensor(keep))
+        """The newest frames of each block: all age by a run, and those that it was fed are the youngest."""
+        keep, hops = {}, self.hops
+        for i, (b, row) in enumerate(zip(self.blocks, self.rows)):
+            for age in range(1, b.history + 1):
+                keep[row[age]] = row[age - hops] if age > hops else len(memory) + (i + 1) * hops - age
+        keep = [keep[row] for row in range(self.total)]
+        if hops > 1:
+            return [torch.cat([memory, *fed]).index_select(0, torch.tensor(keep)).view(1, -1)]
+        return [memory.index_select(0, torch.tensor(keep[:-len(fed)])).view(1, -1), *fed]     # the youngest are the last rows
 
     # ---- sources and filters
 
@@ -99,32 +110,45 @@ class Step(nn.Module):
             begin.append(phase)
             end = phase + t
             phase = end - torch.floor(end)
-        return torch.stack(begin), phase
+        return torch.cat(begin), phase
 
     def filters(self, x, level):
-        """N, C -> taps N, 2, TAPS, the last first, and gains N, 2, STEPS"""
+        """N, C -> taps 2, N, TAPS, the last first, and gains 2, N, STEPS"""
         bands, gains = torch.split(self.voice.leave(x), [2 * BANDS, 2 * STEPS], -1)
         bands = bands + (level - 2.0)
-        bands = torch.maximum(bands, bands[:, LOW:LOW + 1] + self.below).view(-1, 2, BANDS)
-        size, angle = torch.split(bands @ self.curves, ROWS * COLUMNS, -1)
+        bands = torch.maximum(bands, bands[:, LOW:LOW + 1] + self.below).view(-1, BANDS)
+        size, angle = torch.split(bands @ self.curves, ROWS * COLUMNS, 1)
         size = torch.exp(torch.clamp(size, -14.0, 6.0)) * self.share
-        spectrum = torch.stack([size * torch.cos(angle), size * torch.sin(angle)], 2).view(-1, 2 * ROWS, COLUMNS)
+        spectrum = torch.cat([size * torch.cos(angle), size * torch.sin(angle)], 1).view(-1, 2 * ROWS, COLUMNS)
         part = (self.inner @ spectrum).view(-1, COLUMNS, 2 * COLUMNS).transpose(0, 1)
-        taps = (part @ self.outer).permute(1, 2, 0)
-        return taps.reshape(-1, 2, TAPS), 1 + torch.tanh(gains).view(-1, 2, STEPS)
+        taps = (part @ self.outer).view(COLUMNS, -1, 2, TAPS // COLUMNS).permute(2, 1, 3, 0).reshape(2, -1, TAPS)
+        gains = 1 + torch.tanh(gains).view(-1, 2, STEPS)
+        return taps, gains.view(2, 1, STEPS) if self.hops == 1 else gains.transpose(0, 1)
 
-    def filter(self, source, taps):
+    def filter(self, source, taps, old):
         """Each hop of the two sources through its filters, fading from the last hop's to its own; source 2, TAPS + N*HOP_OUT.
         A block of samples times a matrix whose rows are the same taps, each row one sample further on."""
         hops, blocks = self.hops, HOP_OUT // BLOCK
         at = torch.arange(hops * blocks)[:, None] + torch.arange(REACH // BLOCK)
         heard = source.view(2, -1, BLOCK).index_select(1, at.flatten()).view(2, hops, blocks, REACH)
-        both = torch.stack([taps[1:], taps[:-1]], 2).transpose(0, 1)            # 2, N, now and old, TAPS
         # Rows of REACH cut from repeats that are one longer: so each begins one later than the row before.
-        rows = F.pad(both, (1, BLOCK)).unsqueeze(3).expand(2, hops, 2, BLOCK, REACH + 1).reshape(2, hops, 2, -1)
+        both = torch.stack([taps, old], 2)
+        both = torch.cat([torch.zeros(2, hops, 2, 1), both, torch.zeros(2, hops, 2, BLOCK)], 3)
+        rows = both.unsqueeze(3).expand(2, hops, 2, BLOCK, REACH + 1).reshape(2, hops, 2, -1)
         rows = rows[..., :BLOCK * REACH].reshape(2, hops, 2 * BLOCK, REACH)
         sound = (heard @ rows.transpose(2, 3)).sum(0).view(hops, blocks, 2, BLOCK)
         return (sound * self.fades).sum(2).view(1, -1)
+
+
+def places(blocks):
+    """For each block, age -> row of the frame it was fed that many hops ago. The youngest of all blocks are the last rows."""
+    rows, row = [{} for _ in blocks], 0
+    for b, of in zip(blocks, rows):
+        for age in range(b.history, 1, -1):
+            of[age], row = row, row + 1
+    for of in rows:
+        of[1], row = row, row + 1
+    return rows
 
 
 def fourier():
