@@ -21,7 +21,7 @@ import (
 )
 
 // maxArchive bounds a profile's archive, and what is in it, in bytes.
-const maxArchive = 256 << 20
+const maxArchive = maxClips * maxClipFile
 
 // member is one file of a profile on its way into or out of an archive.
 type member struct {

@@ -90,14 +90,7 @@ func readFile(t *testing.T, folder, name string) []byte {
 // An archive from anywhere is refused by what is wrong with it, and leaves nothing behind.
 func TestArchivesThatAreRefused(t *testing.T) {
 	cfg, profiles := profileConfig(t)
-	made := addProfile(t, cfg, "good", man...)
-	good := []member{{profileFile, readFile(t, profiles.Folder("good"), profileFile)}}
-	for _, c := range made.Clips {
-		good = append(good, member{c.File, readFile(t, profiles.Folder("good"), c.File)})
-	}
-	if err := profiles.Remove("good"); err != nil {
-		t.Fatal(err)
-	}
+	made, good := smallProfile(t)
 	edit := func(old, new string) func([]member) []member {
 		return func(m []member) []member {
 			m[0].data = bytes.Replace(m[0].data, []byte(old), []byte(new), 1)
@@ -120,8 +113,8 @@ func TestArchivesThatAreRefused(t *testing.T) {
 		{"upwards", rename(2, "../clip-02.flac"), []string{"clip-02.flac", "one folder"}},
 		{"from the root", rename(2, "/etc/clip-02.flac"), []string{"clip-02.flac", "one folder"}},
 		{"another system's path", rename(2, `..\clip-02.flac`), []string{"clip-02.flac", "one folder"}},
-		{"a clip of other bytes", func(m []member) []member { m[1].data[5000]++; return m }, []string{"clip-01.flac", "not the file"}},
-		{"a clip cut off", func(m []member) []member { m[1].data = m[1].data[:9000]; return m }, []string{"clip-01.flac", "9000 bytes"}},
+		{"a clip of other bytes", func(m []member) []member { m[1].data[500]++; return m }, []string{"clip-01.flac", "not the file"}},
+		{"a clip cut off", func(m []member) []member { m[1].data = m[1].data[:900]; return m }, []string{"clip-01.flac", "900 bytes found"}},
 		{"a clip that is text", func(m []member) []member {
 			m[1].data = []byte("la la la")
 			return edit(made.Clips[0].SHA256, sumText(m[1].data))(edit(`"bytes": `+itoa(made.Clips[0].Bytes), `"bytes": 8`)(m))
@@ -181,6 +174,28 @@ func TestArchivesThatAreRefused(t *testing.T) {
 	if _, err := profiles.Import(t.Context(), cfg, whole, ""); err != nil {
 		t.Errorf("the archive that all these were made of: %v", err)
 	}
+}
+
+// smallProfile is a profile called good with two clips of half a second, as the files that it is made of.
+func smallProfile(t *testing.T) (*Profile, []member) {
+	t.Helper()
+	folder := t.TempDir()
+	pr := &Profile{Format: ProfileFormat, ID: newProfileID(), Name: "good", Study: Study{Embedding: unit(8), MedianHz: 120}}
+	members := []member{{}}
+	for _, name := range []string{"clip-01.flac", "clip-02.flac"} {
+		c := &clip{rate: 16000, samples: buzz(8000, 16000)}
+		if err := c.writeFLAC(filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
+		data := readFile(t, folder, name)
+		pr.Clips = append(pr.Clips, Clip{File: name, Bytes: int64(len(data)), SHA256: sumText(data)})
+		members = append(members, member{name, data})
+	}
+	if err := pr.write(folder); err != nil {
+		t.Fatal(err)
+	}
+	members[0] = member{profileFile, readFile(t, folder, profileFile)}
+	return pr, members
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -5,7 +5,7 @@ import "github.com/autovoiced/autovoiced/infer"
 const (
 	// otherClip is the similarity to the other clips below which a clip is somebody else's, and
 	// otherWindows that between two groups of a clip's windows.
-	otherClip, otherWindows = 0.70, 0.70
+	otherClip, otherWindows = 0.72, 0.75
 	// leastGroup is how many windows, and which share of a clip's, a second speaker must have.
 	leastGroup, leastGroupShare = 3, 0.2
 )

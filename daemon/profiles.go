@@ -26,7 +26,7 @@ const (
 
 	profileFile = "profile.json"
 	// maxProfileFile and maxClipFile bound what is read of a profile, in bytes.
-	maxProfileFile, maxClipFile = 1 << 20, 16 << 20
+	maxProfileFile, maxClipFile = 1 << 20, 8 << 20
 	// forgotten is how old an unfinished folder must be to be swept up: whoever wrote it has died.
 	forgotten = time.Hour
 )
