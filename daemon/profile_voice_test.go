@@ -145,7 +145,14 @@ func TestStreamWithAProfile(t *testing.T) {
 		wantWords(t, err, c.words...)
 	}
 
-	voices := fetchVoices(t, d.url)
+	var profileList []wire.Profile
+	fetch(t, d.url+"/v1/profiles", &profileList)
+	if len(profileList) != 2 || profileList[1].Name != "she" || profileList[1].MedianHz != 200 || profileList[1].Unusable != "" ||
+		!strings.Contains(profileList[0].Unusable, "7 values") {
+		t.Errorf("profiles %+v", profileList)
+	}
+	var voices []wire.Voice
+	fetch(t, d.url+"/v1/voices", &voices)
 	var kinds []string
 	for _, v := range voices {
 		if v.Kind == kindProfile {
@@ -169,18 +176,17 @@ func TestStreamWithAProfile(t *testing.T) {
 	}
 }
 
-func fetchVoices(t *testing.T, url string) (voices []wire.Voice) {
+func fetch(t *testing.T, url string, v any) {
 	t.Helper()
-	resp, err := http.Get(url + "/v1/voices")
+	defer http.DefaultClient.CloseIdleConnections()
+	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&voices); err != nil {
+	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
 		t.Fatal(err)
 	}
-	http.DefaultClient.CloseIdleConnections()
-	return voices
 }
 
 // From a voice to a profile of the same pack and back while it speaks.
