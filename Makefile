@@ -16,7 +16,7 @@ FUZZTIME ?= 10s
 
 .PHONY: help
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: deps build selfcheck ## install what is missing, build, check with a bundled sample, serve on http://127.0.0.1:8484
@@ -47,7 +47,7 @@ selfcheck: build
 	echo "self-check: $$(tail -n +3 .cache/selfcheck)"
 
 .PHONY: test
-test: deps-test vet race e2e ## everything CI runs, race detector included
+test: deps-test vet train-smoke race e2e ## everything CI runs, race detector included
 
 .PHONY: deps-test
 deps-test:
@@ -86,12 +86,15 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 lint: $(LINTER) ## golangci-lint, shell syntax, formatting
 	$(LINTER) run ./...
 	$(LINTER) run --build-tags e2e ./daemon/... ./stream/...
-	bash -n .ci/run .ci/deps
+	for script in .ci/run .ci/deps infer/train/*.sh; do bash -n $$script; done
 	@! git grep -nE '(^|[^A-Za-z0-9_.~-])/(work|home|root)/' -- . || { echo 'lint: a file names a folder of one machine' >&2; exit 1; }
 
 .PHONY: fmt
 fmt: $(LINTER) ## gofumpt and sorted imports
 	$(LINTER) fmt ./...
+
+include infer/train/train.mk
+include infer/train/evaluate/judge.mk
 
 $(LINTER):
 	@mkdir -p bin
@@ -99,5 +102,5 @@ $(LINTER):
 	@mv bin/.lint/golangci-lint $@ && rmdir bin/.lint
 
 .PHONY: clean
-clean: ## remove what was built here; the cache folder with ONNX Runtime stays
-	rm -rf bin .cache validation_results
+clean: ## remove what was built here; what was trained (build) and the cache folder with ONNX Runtime stay
+	rm -rf bin build/train-smoke .cache validation_results
