@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/term"
@@ -19,6 +20,7 @@ type convertCmd struct {
 	In        string    `arg:"" help:"Recording to convert, WAV or FLAC."`
 	Out       string    `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write the result, a mono WAV file of the same rate and length."`
 	Voice     string    `placeholder:"NAME" xor:"voice" help:"A name from 'autovoiced voices'; the one of the settings unless told."`
+	Model     string    `placeholder:"PACK.onnx" help:"Speak with a pack that is not bundled, as make voice gives: its first voice unless --voice names another."`
 	Reference []string  `placeholder:"REF.wav" xor:"voice" sep:"none" help:"Speak as whoever speaks in this recording, 5 s of speech or more, WAV or FLAC; may be given again."`
 	Pitch     pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto; as in the settings unless told."`
 	Preset    string    `enum:"live,fast,balanced,quality" default:"live" help:"How: live is exactly what one hears live, and the only one that works yet."`
@@ -34,6 +36,9 @@ func (c *convertCmd) Run(e *env) error {
 	}
 	cfg, err := e.config()
 	if err != nil {
+		return err
+	}
+	if err := c.model(&cfg); err != nil {
 		return err
 	}
 	// Looked through before a voice is loaded: a fault at the end of a long file shows at once.
@@ -55,6 +60,22 @@ func (c *convertCmd) Run(e *env) error {
 	_, err = fmt.Fprintf(e.out, "%s: %.2f s  voice %s  pitch %+.2f  RTF %.3f  algorithmic latency %.1f ms  on %s %s%s\n", c.Out, result.AudioSeconds,
 		result.Voice, result.PitchShift, result.RTF, result.Pipeline.AlgorithmicLatencyMS, result.Provider.Active, result.Provider.Precision, clippedText(result.Clipped))
 	return err
+}
+
+// model has the voices looked for beside the pack that was given, too.
+func (c *convertCmd) model(cfg *daemon.Config) error {
+	if c.Model == "" {
+		return nil
+	}
+	contract, err := infer.ReadContract(c.Model)
+	if err != nil {
+		return coded(exitModel, err)
+	}
+	cfg.Infer.Models = filepath.Dir(c.Model)
+	if c.Voice == "" && len(c.Reference) == 0 {
+		c.Voice = contract.Voices[0].Name
+	}
+	return nil
 }
 
 // reference makes a target of the recordings that were given, for this conversion alone; nil when none were.

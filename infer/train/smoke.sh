@@ -42,9 +42,8 @@ PY
 
 # The daemon speaks with the new pack, and hears with the new speaker encoder.
 cp "$b/voices/speaker.onnx" "$b/own-voice/"
-export AUTOVOICED_INFER_MODELS="$b/own-voice"
-bin/autovoiced convert testdata/audio/sample.flac -o "$b/spoken.wav" --quiet --voice smoke
-bin/autovoiced convert testdata/audio/sample.flac -o "$b/heard.wav" --quiet --reference "$b/own/one.wav" --reference "$b/own/two.flac"
+bin/autovoiced convert testdata/audio/sample.flac -o "$b/spoken.wav" --quiet --model "$b/own-voice/smoke.onnx"
+AUTOVOICED_INFER_MODELS="$b/own-voice" bin/autovoiced convert testdata/audio/sample.flac -o "$b/heard.wav" --quiet --reference "$b/own/one.wav" --reference "$b/own/two.flac"
 "$python" - "$b/spoken.wav" "$b/heard.wav" <<'PY'
 import sys, numpy as np, soundfile as sf
 for path in sys.argv[1:]:
