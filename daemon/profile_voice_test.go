@@ -42,11 +42,11 @@ func unit(n int) []float32 {
 // A profile's name, its target and the recordings themselves speak alike, and like nobody else.
 func TestConvertWithAProfile(t *testing.T) {
 	cfg, _ := profileConfig(t)
-	pr := addProfile(t, cfg, "she", woman...)
 	heard, err := Hear(t.Context(), cfg, woman)
 	if err != nil {
 		t.Fatal(err)
 	}
+	pr := putProfile(t, "she", heard.Embedding, heard.MedianHz)
 	target, recorded := pr.Target(), heard.Target("reference")
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.wav")

@@ -102,7 +102,8 @@ func TestProfileOfRecordings(t *testing.T) {
 		t.Errorf("made %+v\nkept %+v", made, kept)
 	}
 	if len(kept.ID) != 32 || time.Since(kept.Created) > time.Minute || kept.Encoder.Name != "tiny-speaker" || len(kept.Embedding) != 8 ||
-		kept.MedianHz < 80 || kept.MedianHz > 160 || kept.SpeechSeconds < 5 || len(kept.Clips) != 2 {
+		kept.MedianHz < 80 || kept.MedianHz > 160 || kept.SpeechSeconds < 5 || len(kept.Clips) != 2 ||
+		len(kept.Verdicts) != 1 || kept.Verdicts[0].Code != verdictShort {
 		t.Errorf("profile %+v", kept)
 	}
 	for i, c := range kept.Clips {
@@ -145,7 +146,7 @@ func TestVerdicts(t *testing.T) {
 		writeWAV(t, path, rate, dsp.F32LE, x)
 		return path
 	}
-	words := slices.Concat(readWAV(t, man[0]), readWAV(t, man[1])) // 5.5 s of speech: short, but enough
+	words := readWAV(t, man[0]) // 2.9 s of speech: hearing is dear under the race detector, and the verdicts on a clip are the same
 	gain := func(by float32) []float32 {
 		x := slices.Clone(words)
 		for i := range x {
@@ -173,14 +174,13 @@ func TestVerdicts(t *testing.T) {
 		want  []string // codes
 		words []string // of the first verdict
 	}{
-		{"enough", []string{good, good}, nil, nil},
-		{"short", man, []string{verdictShort}, []string{"only 5.", "10 s"}},
-		{"CD rate", []string{write("cd.wav", 44100, cd)}, []string{verdictShort}, nil},
-		{"too short", man[:1], []string{verdictTooShort}, []string{"2.9 s", "at least 5 s"}},
-		{"clipped", []string{write("loud.wav", 16000, gain(20))}, []string{verdictClipped, verdictShort}, []string{"loud.wav", "clipped", "%"}},
-		{"clipped and turned down", []string{write("was.wav", 16000, quiet(gain(20), 0.3))}, []string{verdictClipped, verdictShort}, []string{"was.wav", "clipped"}},
-		{"noisy", []string{write("noisy.wav", 16000, noisy)}, []string{verdictNoisy, verdictShort}, []string{"noisy.wav", "dB above the noise"}},
-		{"one silent", []string{write("none.wav", 16000, make([]float32, 16000)), good}, []string{verdictSilent, verdictShort}, []string{"none.wav", "silent", "left out"}},
+		{"enough", slices.Concat(man, man), nil, nil},
+		{"too short", []string{good}, []string{verdictTooShort}, []string{"2.9 s", "at least 5 s"}},
+		{"CD rate", []string{write("cd.wav", 44100, cd)}, []string{verdictTooShort}, []string{"2.9 s"}},
+		{"clipped", []string{write("loud.wav", 16000, gain(20))}, []string{verdictClipped, verdictTooShort}, []string{"loud.wav", "clipped", "%"}},
+		{"clipped and turned down", []string{write("was.wav", 16000, quiet(gain(20), 0.3))}, []string{verdictClipped, verdictTooShort}, []string{"was.wav", "clipped"}},
+		{"noisy", []string{write("noisy.wav", 16000, noisy)}, []string{verdictNoisy, verdictTooShort}, []string{"noisy.wav", "dB above the noise"}},
+		{"one silent", []string{write("none.wav", 16000, make([]float32, 16000)), man[0], man[1]}, []string{verdictSilent, verdictShort}, []string{"none.wav", "silent", "left out"}},
 		{"all silent", []string{write("none.wav", 16000, make([]float32, 16000))}, []string{verdictSilent, verdictTooShort}, []string{"none.wav", "silent"}},
 		{"5 ms", []string{write("tick.wav", 16000, words[:80])}, []string{verdictSilent, verdictTooShort}, []string{"tick.wav"}},
 	} {
@@ -218,7 +218,7 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("%s: %q does not say %q", c.name, verdicts[0].Message, w)
 			}
 		}
-		if c.name == "one silent" && len(study.Clips) != 1 {
+		if c.name == "one silent" && len(study.Clips) != 2 {
 			t.Errorf("a silent clip is kept: %+v", study.Clips)
 		}
 	}
