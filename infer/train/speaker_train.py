@@ -144,7 +144,7 @@ class Trainer:
     def run(self):
         a, begin, before = self.args, time.time(), self.spent
         log, sums = open(Path(a.out) / 'log.jsonl', 'a'), {}
-        while time.time() - begin < a.seconds and self.step < a.steps:
+        while time.time() - begin < a.seconds and self.spent < (a.total or math.inf) and self.step < a.steps:
             self.spent = before + time.time() - begin
             progress = min(1.0, max(self.spent / (a.total or a.seconds), self.step / a.steps))
             for g in self.opt.param_groups:

@@ -84,8 +84,9 @@ ifdef LIBRISPEECH
 	ln -sfn "$(abspath $(LIBRISPEECH))" $@
 else
 	@rm -rf $@.new && git init -q $@.new
+	git -C $@.new remote add origin $(DEMO_SPEECH)
 	git -C $@.new sparse-checkout set $(DEMO_FOLDER)
-	git -C $@.new fetch -q --depth 1 --filter=blob:none $(DEMO_SPEECH) $(DEMO_COMMIT)
+	git -C $@.new fetch -q --depth 1 --filter=blob:none origin $(DEMO_COMMIT)
 	git -C $@.new -c advice.detachedHead=false checkout -q $(DEMO_COMMIT)
 	@mv $@.new/$(DEMO_FOLDER) $@ && rm -rf $@.new
 endif
