@@ -20,7 +20,7 @@ type convertCmd struct {
 	In        string    `arg:"" help:"Recording to convert, WAV or FLAC."`
 	Out       string    `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write the result, a mono WAV file of the same rate and length."`
 	Voice     string    `placeholder:"NAME" xor:"voice" help:"A name from 'autovoiced voices'; the one of the settings unless told."`
-	Model     string    `placeholder:"PACK.onnx" help:"Speak with a pack that is not bundled, as make voice gives: its first voice unless --voice names another."`
+	Model     string    `placeholder:"PACK.onnx" help:"Speak with a pack that is not bundled, as make voice gives: its first voice unless --voice or --reference says who else."`
 	Reference []string  `placeholder:"REF.wav" xor:"voice" sep:"none" help:"Speak as whoever speaks in this recording, 5 s of speech or more, WAV or FLAC; may be given again."`
 	Pitch     pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto; as in the settings unless told."`
 	Preset    string    `enum:"live,fast,balanced,quality" default:"live" help:"How: live is exactly what one hears live, and the only one that works yet."`
@@ -72,9 +72,7 @@ func (c *convertCmd) model(cfg *daemon.Config) error {
 		return coded(exitModel, err)
 	}
 	cfg.Infer.Models = filepath.Dir(c.Model)
-	if c.Voice == "" && len(c.Reference) == 0 {
-		c.Voice = contract.Voices[0].Name
-	}
+	cfg.Voice.Name = contract.Voices[0].Name // also of the pack that speaks as a profile or reference, if it can
 	return nil
 }
 
