@@ -47,6 +47,9 @@ func (s *studio) open() error {
 	if errors.Is(err, infer.ErrUnknownVoice) {
 		return keyErrorf("voice.name", "%q, allowed: a name that `autovoiced voices` lists: %v", s.defaultVoice, err)
 	}
+	if err == nil {
+		err = engine.Prepare(int(s.cfg.Stream.Chunk / engine.Hop()))
+	}
 	if err != nil {
 		return fmt.Errorf("voice %s: %w", s.defaultVoice, err)
 	}

@@ -101,6 +101,14 @@ func (e *Engine) Warnings() []string { return e.warnings }
 // Hop is the duration of one run.
 func (e *Engine) Hop() time.Duration { return time.Second / hopsPerSecond }
 
+// Prepare builds what a session with so many Hops will run, so that the first does not wait for it.
+func (e *Engine) Prepare(hops int) error {
+	if _, err := e.acquire(hops); err != nil {
+		return err
+	}
+	return e.release()
+}
+
 // Close gives up the engine. Sessions that still run keep the weights until they are closed
 // themselves; new ones are refused.
 func (e *Engine) Close() error {

@@ -153,7 +153,10 @@ func TestAGraphThatONNXRuntimeRefuses(t *testing.T) {
 	for range 2 {
 		_, err = e.NewSession("tiny-low", SessionOptions{Hops: 3})
 		wantError(t, err, "tiny.onnx", "graph for 3 hops", "Hardmux")
+		wantError(t, e.Prepare(7), "tiny.onnx", "graph for 3 hops", "Hardmux")
 	}
+	check(t, e.Prepare(8))
+	check(t, e.Prepare(1))
 	samples, f0 := speech(3)
 	convert(t, open(t, e, "tiny-low", SessionOptions{}), samples, f0, 1)
 }
