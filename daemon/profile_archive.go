@@ -124,11 +124,11 @@ func packTar(w io.Writer, name string, at time.Time, members []member) error {
 // Import makes a profile of an exported file, under its own name unless another is given. Nothing of
 // the file is trusted: not its paths, sizes, numbers nor recordings.
 func (p *Profiles) Import(ctx context.Context, cfg Config, from, name string) (*Profile, error) {
-	members, err := unpack(from)
+	data, err := readSmall(from, maxArchive)
 	if err != nil {
-		return nil, fmt.Errorf("import %s: %w", from, err)
+		return nil, fmt.Errorf("import: %w", err)
 	}
-	pr, err := readMembers(ctx, members)
+	pr, members, err := unpack(ctx, data)
 	if err != nil {
 		return nil, fmt.Errorf("import %s: %w", from, err)
 	}
@@ -152,12 +152,9 @@ func (p *Profiles) Import(ctx context.Context, cfg Config, from, name string) (*
 	return pr, nil
 }
 
-// unpack reads the files of an archive: plain ones, in one folder or in none.
-func unpack(from string) ([]member, error) {
-	data, err := readSmall(from, maxArchive)
-	if err != nil {
-		return nil, err
-	}
+// unpack reads a profile and its files, profile.json first, out of an archive of plain files in one
+// folder or in none.
+func unpack(ctx context.Context, data []byte) (pr *Profile, members []member, err error) {
 	collect := &collector{left: maxArchive}
 	switch {
 	case bytes.HasPrefix(data, []byte("PK")):
@@ -167,7 +164,11 @@ func unpack(from string) ([]member, error) {
 	default:
 		err = errors.New("neither .zip nor .tar.gz")
 	}
-	return collect.members, err
+	if err != nil {
+		return nil, nil, err
+	}
+	pr, err = readMembers(ctx, collect.members)
+	return pr, collect.members, err
 }
 
 // collector takes files out of an archive, within limits.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // What is exported and imported is the same profile, clips and all, in either format and under any name.
@@ -229,6 +231,32 @@ func archive(t *testing.T, kind string, members []member) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// Whatever the bytes are, an archive is a sound profile or an error.
+func FuzzProfileArchive(f *testing.F) {
+	pr := &Profile{Format: ProfileFormat, Name: "x", Study: Study{Embedding: unit(4), MedianHz: 120}}
+	folder := f.TempDir()
+	if err := pr.write(folder); err != nil {
+		f.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, profileFile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, pack := range []func(io.Writer, string, time.Time, []member) error{packZip, packTar} {
+		var b bytes.Buffer
+		if err := pack(&b, "x", time.Time{}, []member{{profileFile, text}}); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		pr, _, err := unpack(t.Context(), data)
+		if err == nil && (checkProfileName(pr.Name) != nil || pr.check() != nil) {
+			t.Errorf("let through: %+v", pr)
+		}
+	})
 }
 
 // tarLink is an archive whose profile.json is a link to a file of the reader's.
