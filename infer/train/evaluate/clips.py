@@ -32,9 +32,10 @@ DIALOGUE = {'F': ['cabin2/cs/ka2-m-patrne', 'labyrinth/cs/bl-m-funkce'],
 # Whom to sound like from one recording: strangers, none the speaker of the clip. The first part is given to the program, the rest
 # measures how like it became.
 STRANGERS = ['8312', '8324', '8465', '8468', '8609', '8630', '8770', '8838']
-OTHERS = {'june': (['fr_CA_f_June/queue-periodic-announce', 'fr_CA_f_June/vm-forwardoptions']),
-          'allison': (['es_MX_f_Allison/vm-opts', 'es_MX_f_Allison/vm-forward-multiple']),
-          'small-fish': (['wc/cs/wc-m-sochar', 'reactor/cs/rea-m-cojavim']), 'large-fish': (['dump/cs/sm-v-podivej', 'warcraft/cs/war-v-blizzard'])}
+OTHERS = {'june': ['fr_CA_f_June/queue-periodic-announce', 'fr_CA_f_June/vm-instructions', 'fr_CA_f_June/vm-forwardoptions'],
+          'allison': ['es_MX_f_Allison/vm-opts', 'es_MX_f_Allison/vm-instructions', 'es_MX_f_Allison/vm-forward-multiple'],
+          'small-fish': ['wc/cs/wc-m-sochar', 'windoze/cs/win-m-vga', 'reactor/cs/rea-m-cojavim'],
+          'large-fish': ['dump/cs/sm-v-podivej', 'cannons/cs/del-v-dve', 'warcraft/cs/war-v-blizzard']}
 
 
 def packages(into):
@@ -108,9 +109,10 @@ class Gathering:
         given = {}
         for person in STRANGERS:
             whole = self.utterance(person)
-            given[person] = (whole[:len(whole) * 3 // 5], whole[len(whole) * 3 // 5:], self.sexes[person])
+            given[person] = (whole[:len(whole) * 2 // 3], whole[len(whole) * 2 // 3:], self.sexes[person])
         for name, lines in OTHERS.items():
-            given[name] = (*map(self.other, lines), 'M' if name == 'large-fish' else 'F')
+            *heard, rest = map(self.other, lines)
+            given[name] = np.concatenate(heard), rest, 'M' if name == 'large-fish' else 'F'
         base = [c for c in self.clips if c['condition'] == 'clean']
         for i, (name, (first, rest, sex)) in enumerate(given.items()):
             for part, sound in (('given', first), ('measured', rest)):

@@ -2,15 +2,14 @@
 
     python3 evaluate.py CLIPS OUT [--systems voice first world] [--binary bin/autovoiced] [--model PACK.onnx] [--limit N]
 
-Every voice that the binary has takes its turn, so that each is heard in each language and from both sexes alike. --model: the voices
-of another pack in place of the bundled ones, their recordings in references/ beside it. The baselines are first, the program as it was
+Every voice that the binary has takes its turn, so that each is heard in each language and from both sexes alike. --model: another
+pack in place of the bundled one, its voices' recordings in references/ beside it. The baselines are first, the program as it was
 with its first voice (built from git), and world, WORLD with the first voice's targets. Conversions are made again when the program,
 the clip or the wish has changed; measurements are remembered by the sound's content (OUT/memory).
 """
 import argparse
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -44,32 +43,21 @@ class Program:
     "A build of autovoiced, with its built-in settings, and the voices that are to be judged."
     weathers = True
 
-    def __init__(self, binary, out, model=None):
-        self.binary, self.model, self.environment = binary.resolve(), model, dict(os.environ)
+    def __init__(self, binary, out):
+        self.binary = binary.resolve()
         self.cwd = tempfile.mkdtemp()                           # no config.yaml here
-        bundled = self.listed()
-        if model:
-            folder = Path(self.cwd) / 'models'
-            folder.mkdir()
-            for part in (model, model.parent / 'references'):
-                if part.exists():
-                    (folder / part.name).symlink_to(part.resolve())
-            self.environment['AUTOVOICED_INFER_MODELS'] = str(folder)
-        names = {v['name'] for v in bundled} if model else set()
-        self.voices = {v['name']: v for v in self.listed() if v['name'] not in names and v['reference']}
+        listed = json.loads(self.call('voices', '--json'))
+        self.voices = {v['name']: {'sex': '', 'median_hz': 0, **v} for v in listed if v['reference']}
         self.call('voices', '--references', out / 'references')
         self.references = {name: [out / 'references' / f'{name}.wav'] for name in self.voices}
         self.strangers = '--reference' in self.call('convert', '--help')
-        self.identity = digest(self.binary, *([model] if model else []))
+        self.identity = digest(self.binary)
 
     def call(self, *arguments):
-        done = subprocess.run([self.binary, *map(str, arguments)], cwd=self.cwd, env=self.environment, capture_output=True, text=True)
+        done = subprocess.run([self.binary, *map(str, arguments)], cwd=self.cwd, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f'autovoiced {" ".join(map(str, arguments))}: {(done.stderr or done.stdout).strip()}')
         return done.stdout
-
-    def listed(self):
-        return json.loads(self.call('voices', '--json'))
 
     def convert(self, job, source, made):
         wish = ['--reference', job['given']] if 'given' in job else ['--voice', job['voice']]
@@ -183,10 +171,26 @@ def evaluate(name, system, args, measures, shifts=()):
 def facts(program, measures, folder, args):
     "What is said of the program as a whole"
     who = {name: measures.speaker(*paths) for name, paths in program.references.items()}
-    packs = [args.model] if args.model else [f for f in (ROOT / 'infer/voices').glob('*.onnx') if f.stem != 'passthrough']
+    files = ([args.model] if args.model else packs()) + list((ROOT / 'infer/voices').glob('speaker.onnx'))
     return {'version': program.call('--version').strip(), 'voices': list(program.voices.values()), 'silence_dbfs': silence(program, folder),
             'likeness': {a: {b: round(float(who[a] @ who[b]), 3) for b in who} for a in who},
-            'files_mb': {f.name: round(f.stat().st_size / 1e6, 2) for f in packs}, 'bench': json.loads(program.call('bench', '--json'))}
+            'files_mb': {f.name: round(f.stat().st_size / 1e6, 2) for f in files}, 'bench': json.loads(program.call('bench', '--json'))}
+
+
+def packs():
+    "The bundled voices' files"
+    return [f for f in sorted((ROOT / 'infer/voices').glob('*.onnx')) if f.stem not in ('passthrough', 'speaker')]
+
+
+def built_with(model, out):
+    "The program with another pack, and the recordings in references/ beside it, in place of the bundled one -> its binary"
+    old, voices = packs(), ROOT / 'infer/voices'
+    replaced = {str(f): '' for f in old} | {str(old[0]): str(model)}
+    replaced.update({str(voices / 'references' / f.name): str(f) for f in (model.parent / 'references').glob('*.flac')})
+    overlay, binary = out / 'overlay.json', out / 'autovoiced'
+    overlay.write_text(json.dumps({'Replace': replaced}))
+    subprocess.run(['go', 'build', '-buildvcs=false', '-overlay', overlay, '-o', binary, './daemon/autovoiced'], cwd=ROOT, check=True)
+    return binary
 
 
 def first(out):
@@ -218,7 +222,7 @@ def main():
     (args.out / 'results').mkdir(parents=True, exist_ok=True)
     measures = Measures(args.out)
     if 'voice' in args.systems:
-        program = Program(args.binary, args.out / 'voice', args.model)
+        program = Program(built_with(args.model.resolve(), args.out) if args.model else args.binary, args.out / 'voice')
         folder = evaluate('voice', program, args, measures, SHIFTS)
         (args.out / 'results/voice.facts.json').write_text(json.dumps(facts(program, measures, folder, args), indent=1))
     if {'first', 'world'} & set(args.systems) and (binary := first(args.out)):

@@ -21,7 +21,7 @@ from PIL import Image  # noqa: E402
 SYSTEMS = {'voice': 'this voice', 'first': 'first voice', 'world': 'WORLD'}
 COLOURS = {'voice': '#0b6e99', 'first': '#e09f3e', 'world': '#8d99ae'}
 LANGUAGES = {'en': 'English', 'es': 'Spanish', 'fr': 'French', 'cs': 'Czech'}
-SEXES = {'F': 'women', 'M': 'men', 'female': 'female', 'male': 'male'}
+SEXES = {'F': 'women', 'M': 'men', 'female': 'female', 'male': 'male', '': 'unknown'}
 
 
 @dataclass
@@ -216,9 +216,10 @@ class Report:
         for column, line in zip(axes.T, chosen):
             source = self.build / 'clips' / line['file']
             made = self.build / 'converted/voice' / f'{line["id"]}.wav'
+            active = A.levels(A.read(source, 24000)[0], 2400, 2400)
+            start = 2400 * int(np.convolve(active > active.max() - 30, np.ones(30), 'valid').argmax())
             for axis, path, word in zip(column, (source, made), (line['id'], f'as {line["voice"]}')):
-                audio = A.read(path, None)
-                audio = A.resample(*audio, 24000)[24000:24000 * 4]
+                audio = A.read(path, 24000)[0][start:start + 3 * 24000]
                 axis.specgram(audio + 1e-6, NFFT=768, noverlap=576, Fs=24000, cmap='magma', vmin=-120, vmax=-30)
                 axis.set_ylim(0, 10000)
                 axis.set_title(word, fontsize=9)
@@ -262,8 +263,7 @@ project's own judge: [infer/train/evaluate](../../../infer/train/evaluate/README
 
 ## Against the bars
 
-On the clean clips. First voice and WORLD (pitch ratio, formant warp, mean spectrum) take the same clips to the first voice's targets. Real recordings of one speaker
-are 0.94 alike. CPU as `autovoiced bench` gives it on the machine that wrote this: it is higher on a busy one. Model files: {files}.
+On the clean clips. First voice and WORLD (pitch ratio, formant warp, mean spectrum) take the same clips to the first voice's targets. CPU as `autovoiced bench` gives it on the machine that wrote this: it is higher on a busy one. Model files: {files}.
 
 {bars}
 
@@ -274,6 +274,8 @@ are 0.94 alike. CPU as `autovoiced bench` gives it on the machine that wrote thi
 {missed}
 
 ## By language
+
+What Whisper base makes of the source is the truth that CER is held against; in Czech that is itself poor. It sometimes repeats itself without end, which gives one clip a CER above 1.
 
 {language}
 
@@ -322,7 +324,7 @@ A hole is where the source speaks and the conversion is all but silent.
 
 ## Before and after
 
-Three seconds of each, 0 to 10 kHz: above the source, below the conversion. Last, the clip whose words suffered most.
+Three seconds of each, 0 to 10 kHz: above the source, which has nothing over 8 kHz, below the conversion. Last, the clip whose words suffered most.
 
 ![before and after](voice-spectrograms.png)
 
