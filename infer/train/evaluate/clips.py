@@ -29,9 +29,9 @@ PROMPTS = {'en': ('en_US_f_Allison', ['vm-instructions']), 'es': ('es_MX_f_Allis
 DIALOGUE = {'F': ['cabin2/cs/ka2-m-patrne', 'labyrinth/cs/bl-m-funkce'],
             'M': ['cabin1/cs/k1-v-citis', 'emulator/cs/zx-v-pamet', 'stairs/cs/sch-v-setkani']}
 
-# Whom to sound like from one recording: strangers, none the speaker of the clip. The first part is given to the program, the rest
-# measures how like it became.
-STRANGERS = ['8312', '8324', '8465', '8468', '8609', '8630', '8770', '8838']
+# Whom to sound like from one recording: strangers with enough to say, none the speaker of the clip. The first part is given to the
+# program, the rest measures how like it became.
+STRANGERS = ['8312', '8324', '8465', '8468', '8609', '8419', '8770', '8838']
 OTHERS = {'june': ['fr_CA_f_June/queue-periodic-announce', 'fr_CA_f_June/vm-instructions', 'fr_CA_f_June/vm-forwardoptions'],
           'allison': ['es_MX_f_Allison/vm-opts', 'es_MX_f_Allison/vm-instructions', 'es_MX_f_Allison/vm-forward-multiple'],
           'small-fish': ['wc/cs/wc-m-sochar', 'windoze/cs/win-m-vga', 'reactor/cs/rea-m-cojavim'],

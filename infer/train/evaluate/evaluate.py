@@ -56,7 +56,7 @@ class Program:
     def call(self, *arguments):
         done = subprocess.run([self.binary, *map(str, arguments)], cwd=self.cwd, capture_output=True, text=True)
         if done.returncode:
-            raise RuntimeError(f'autovoiced {" ".join(map(str, arguments))}: {(done.stderr or done.stdout).strip()}')
+            raise RuntimeError((done.stderr or done.stdout).strip().replace(f'{ROOT}/', ''))
         return done.stdout
 
     def convert(self, job, source, made):
