@@ -4,8 +4,8 @@
 
 Starts from the pack that ships and writes OUT_DIR/NAME.onnx, a pack with one voice. What listens to the words is left as
 it is; what speaks them learns to say the person's own speech, heard through strange microphones and vocal tracts, as the
-person says it. Other people's speech keeps it from forgetting what it does not hear in the recordings: that of --material,
-where there is some, else the bundled sample.
+person says it; and other people's speech so that the speaker encoder hears the person, and the voice itself the same words.
+The other people are those of --material, where there are some, else those of the bundled samples.
 """
 import argparse
 import copy
@@ -23,14 +23,16 @@ import torch.nn.functional as F
 
 import export
 import pack
-from data import Material, down, load_real, weather
-from losses import spectral_loss, spectrogram
+from data import Material, down, join, load_real, weather
+from losses import spectral_loss
 from recordings import Ear, gather, read
+from speaker import FRAMES
 from synthesize import pitch
 from targets import TARGETS
 from voice import HOP_OUT, RATE_OUT, log_mel
 
 HERE = Path(__file__).parent
+SAMPLES = HERE / '../../testdata/audio'
 WARM = 30                            # hops at the start of a crop that no loss sees: the encoder is still filling
 LISTENS = ('read.', 'encoder.', 'narrow.', 'teacher.')
 PATIENCE = 5                         # measurements without progress after which to stop
@@ -52,9 +54,8 @@ class Tuner:
         learnt, kept = everything.split()
         self.home, self.seconds, self.narrow = everything.home, everything.seconds, everything.narrow
         self.learnt, self.kept, self.sample = material(learnt, self.device), material(kept, self.device), kept.audio
-        self.others, self.stranger = self.strangers()
-        self.ear = Ear(args.speaker)
-        self.speaker = torch.from_numpy(self.ear(learnt.audio)).to(self.device)
+        self.others, self.ear = self.strangers(), Ear(args.speaker, self.device)
+        self.speaker = self.ear(torch.from_numpy(learnt.audio).to(self.device))
         print(f'{everything.seconds:.0f} s of speech, {kept.seconds:.0f} s of it kept out; pitch around {self.home:.0f} Hz', flush=True)
 
         self.voice, self.about = pack.load(args.start)
@@ -66,18 +67,16 @@ class Tuner:
         self.opt = torch.optim.AdamW([p for p in self.voice.parameters() if p.requires_grad], lr=args.rate, betas=(0.9, 0.98), weight_decay=0)
 
     def strangers(self):
-        "-> other people's speech as material, and one whose conversion is measured"
-        audio, _ = read(HERE / '../../testdata/audio/sample.flac')
-        audio = audio[:len(audio) // HOP_OUT * HOP_OUT]
-        f0 = pitch(audio)[:len(audio) // HOP_OUT]
         real = Path(self.args.material) / 'real.npz'
-        if not real.exists():
-            rows = (audio * 32767).astype(np.int16)[None]
-            others = Material(rows, f0[None].astype(np.float32), np.full((1, 1), -1), np.zeros(1, np.int64), self.device)
-        else:
+        if real.exists():
             others = load_real(real, self.device)
+        else:
+            samples = [read(p)[0] for p in sorted(SAMPLES.rglob('*.flac')) + sorted((HERE / '../voices/references').glob('*.flac'))]
+            samples = [a[:len(a) // HOP_OUT * HOP_OUT] for a in samples]
+            f0 = [pitch(a)[None, :len(a) // HOP_OUT] for a in samples]
+            others = join([(a * 32767).astype(np.int16)[None] for a in samples], f0, np.full((1, len(f0)), -1), self.device)
         others.content, others.speaker = torch.zeros(2, 512, device=self.device), torch.zeros(*others.who.shape, 256, device=self.device)
-        return others, (audio, f0)
+        return others
 
     def hear(self, source, warp):
         gain = 10 ** (torch.empty(len(source), 1, device=self.device).uniform_(-25, 6) / 20)
@@ -94,26 +93,25 @@ class Tuner:
         made = (self.speak(voice, mel, crops.f0) / gain)[:, WARM * HOP_OUT:]
         return spectral_loss(made, crops.target[:, WARM * HOP_OUT:], torch.full((len(made),), self.narrow, device=self.device))
 
-    def keep(self, count):
-        "Other people's words: how far from how they were said before"
-        crops = self.others.cut(count, self.args.hops, same=True)
-        mel, gain = self.hear(crops.source, torch.ones(count, device=self.device))
-        move = self.home / crops.home.clamp(min=50)
-        f0 = (crops.f0 * move[:, None]).clamp(max=700)
-        state = torch.random.get_rng_state()
+    def convert(self, voice, crops, warp):
+        "Other people's words: how far from the person the speaker encoder hears them, and from the words the voice itself does"
+        mel, gain = self.hear(crops.source, warp)
+        f0 = crops.f0 * (self.home / crops.home.clamp(min=50))[:, None]
+        made = log_mel(down(self.speak(voice, mel, f0.clamp(max=700)) / gain))
+        likeness = (self.ear.student(made[..., -FRAMES:]) * self.speaker).sum(1).mean()
         with torch.no_grad():
-            old = self.speak(self.before, mel, f0)
-        torch.random.set_rng_state(state)
-        new = self.speak(self.voice, mel, f0)
-        new, old = (torch.log(spectrogram((x / gain)[:, WARM * HOP_OUT:], 512) + 0.02) for x in (new, old))
-        return (new - old).abs().mean()
+            said, _ = self.before.encode(log_mel(down(crops.source)))
+        heard, _ = self.before.encode(made)
+        return 1 - likeness, (1 - F.cosine_similarity(heard[:, WARM + 2:], said[:, WARM:-2], dim=2)).mean()    # it comes two hops later
 
     def warps(self, count):
         return torch.exp(torch.empty(count, device=self.device).uniform_(-0.25, 0.25))
 
     def learn(self):
         a = self.args
-        loss = self.say(self.learnt.cut(a.batch, a.hops), self.voice, self.warps(a.batch)) + a.keep * self.keep(max(1, a.batch // 3))
+        few = max(1, a.batch // 2)
+        unlike, unsaid = self.convert(self.voice, self.others.cut(few, WARM + FRAMES + 5, same=True), self.warps(few))
+        loss = self.say(self.learnt.cut(a.batch, a.hops), self.voice, self.warps(a.batch)) + a.likeness * unlike + a.words * unsaid
         self.opt.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.voice.parameters(), 1.0, error_if_nonfinite=True)
@@ -124,24 +122,17 @@ class Tuner:
 
     @torch.no_grad()
     def measure(self, voice):
-        "The same crops of what was kept out, each time"
+        "-> how far from the recordings kept out, and from the person and the words when others speak; the same crops each time"
         with torch.random.fork_rng():
             torch.manual_seed(7)
-            return float(self.say(self.kept.cut(12, self.args.hops), voice, self.warps(12)))
-
-    @torch.no_grad()
-    def likeness(self, voice):
-        "How like the person a stranger sounds, to the speaker encoder"
-        audio, f0 = (torch.from_numpy(x[None].astype(np.float32)).to(self.device) for x in self.stranger)
-        move = self.home / float(f0[f0 > 0].median())
-        with torch.random.fork_rng():
-            torch.manual_seed(7)
-            made = self.speak(voice, log_mel(down(audio)), f0 * move)
-        return float(self.ear(made[0].cpu().numpy()) @ self.speaker.cpu().numpy())
+            said = self.say(self.kept.cut(8, self.args.hops), voice, self.warps(8))
+            unlike, unsaid = self.convert(voice, self.others.cut(8, WARM + FRAMES + 5, same=True), torch.ones(8, device=self.device))
+        return np.array([float(said), float(unlike), float(unsaid)])
 
     def run(self):
-        a, begin = self.args, time.time()
+        a, begin, weights = self.args, time.time(), np.array([1, self.args.likeness, self.args.words])
         first = best = self.measure(self.before)
+        self.tell(begin, first)
         idle = 0
         while self.step < a.steps and idle < PATIENCE and time.time() - begin < a.seconds:
             for g in self.opt.param_groups:
@@ -151,14 +142,18 @@ class Tuner:
             if self.step % a.every and self.step < a.steps:
                 continue
             now = self.measure(self.mean)
-            idle = 0 if now < best - 5e-4 else idle + 1
-            if now < best:
+            idle = 0 if now @ weights < best @ weights - 1e-3 else idle + 1
+            if now @ weights < best @ weights:
                 best = now
                 self.best.load_state_dict(self.mean.state_dict())
-            print(f'step {self.step}, {time.time() - begin:.0f} of at most {a.seconds:.0f} s: distance from the recordings kept out {now:.4f}, at first {first:.4f}', flush=True)
-        print(f'a stranger sounds like {a.name} to {self.likeness(self.best):.3f}, before {self.likeness(self.before):.3f}; '
-              f'{a.name} to {float(torch.from_numpy(self.ear(self.sample)) @ self.speaker.cpu()):.3f}', flush=True)
+            self.tell(begin, now)
+        print(f'kept: {best @ weights:.3f} in all, at first {first @ weights:.3f}', flush=True)
         self.write()
+
+    def tell(self, begin, measured):
+        said, unlike, unsaid = measured
+        print(f'step {self.step}, {time.time() - begin:.0f} of at most {self.args.seconds:.0f} s: distance to the recordings kept out {said:.3f}; '
+              f'when others speak, likeness {1 - unlike:.3f}, words {1 - unsaid:.3f}', flush=True)
 
     def write(self):
         a, out = self.args, Path(self.args.out)
@@ -193,7 +188,8 @@ def main():
     p.add_argument('--batch', type=int, default=6)
     p.add_argument('--hops', type=int, default=150)
     p.add_argument('--rate', type=float, default=2e-4)
-    p.add_argument('--keep', type=float, default=0.2, help='weight of what other people say')
+    p.add_argument('--likeness', type=float, default=1.0, help='weight of sounding like the person')
+    p.add_argument('--words', type=float, default=1.0, help='weight of saying the same')
     p.add_argument('--every', type=int, default=25)
     args = p.parse_args()
     if not re.fullmatch(r'[a-z0-9][a-z0-9_-]{0,31}', args.name) or args.name in [t.name for t in TARGETS]:

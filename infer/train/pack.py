@@ -1,12 +1,14 @@
-"""Reads a voice pack back into the network that export.py wrote it from: what ships is also what a training starts from."""
+"""Reads packs back into the networks that export.py and speaker.py wrote them from: what ships is also what a training starts from."""
 import json
 
 import numpy as np
 import onnx
 import torch
+import torch.nn as nn
 from onnx import numpy_helper
 
 from export import HOPS, joined
+from speaker import Student
 from voice import LOOKAHEAD_MS, Voice
 
 
@@ -28,3 +30,14 @@ def load(path):
         state[name] = torch.from_numpy(value.reshape(size[::-1]).T.copy() if turned else value.reshape(size).copy())
     voice.load_state_dict(state)
     return voice.eval(), about
+
+
+def load_speaker(path):
+    "-> the speaker encoder; its batch norms have gone into the convolutions before them, so its own do nothing"
+    graph, student = onnx.load(path).graph, Student()
+    held = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
+    inside = [n.input[1:] for n in graph.node if n.op_type in ('Conv', 'Gemm')]
+    layers = [m for m in student.modules() if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Linear))]
+    for layer, (weight, bias) in zip(layers, inside, strict=True):
+        layer.weight, layer.bias = nn.Parameter(held[weight]), nn.Parameter(held[bias])
+    return student.eval().requires_grad_(False)

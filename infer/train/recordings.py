@@ -4,12 +4,14 @@ from math import gcd
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import soundfile as sf
 import torch
+import torch.nn.functional as F
 from scipy.signal import resample_poly
 
+import pack
 from data import LEVEL, down
+from speaker import FRAMES
 from synthesize import pitch
 from voice import HOP_OUT, RATE_OUT, log_mel
 
@@ -17,7 +19,6 @@ SUFFIXES = ('.wav', '.flac', '.mp3', '.ogg')
 LEAST, WANTED = 10, 60               # seconds of speech
 RANGE, FLOOR = 30, -60               # dB below the loud hops, and dBFS, at which a hop is no speech any more
 QUIET = 20                           # hops that stay of a pause, on either side of the speech
-WINDOW = 160                         # hops that the speaker encoder hears at once
 
 
 @dataclass
@@ -89,18 +90,17 @@ def spoken(hops):
 
 class Ear:
     "Hears who speaks, with the speaker encoder that ships."
-    def __init__(self, path):
-        self.session = ort.InferenceSession(path, providers=['CPUExecutionProvider'])
+    def __init__(self, path, device):
+        self.student = pack.load_speaker(path).to(device)
 
     def __call__(self, audio):
         "audio [n] at RATE_OUT -> [256], the mean of windows with speech in them, of unit length"
-        audio = torch.as_tensor(audio)[None]
-        mel = log_mel(down(audio))[0].numpy()
-        speech = spoken(audio[0, :audio.shape[1] // HOP_OUT * HOP_OUT].view(-1, HOP_OUT).numpy())
-        total = np.zeros(256)
-        for at in range(0, max(1, mel.shape[1] - WINDOW), WINDOW // 2):
-            part = np.take(mel, np.arange(at, at + WINDOW), 1, mode='wrap')
-            share = speech[at:at + WINDOW].mean()
+        mel = log_mel(down(audio[None]))[0]
+        speech = torch.from_numpy(spoken(audio[:len(audio) // HOP_OUT * HOP_OUT].view(-1, HOP_OUT).cpu().numpy()))
+        total = torch.zeros(256, device=audio.device)
+        for at in range(0, max(1, mel.shape[1] - FRAMES), FRAMES // 2):
+            share = float(speech[at:at + FRAMES].float().mean())
             if share >= 0.25:
-                total += share * self.session.run(None, {'mel': part[None]})[0][0]
-        return (total / max(np.linalg.norm(total), 1e-9)).astype(np.float32)
+                wrapped = mel[:, torch.arange(at, at + FRAMES, device=mel.device) % mel.shape[1]]
+                total += share * self.student(wrapped[None])[0]
+        return F.normalize(total, dim=0)
