@@ -28,7 +28,7 @@ from conditions import KEEPS_PITCH
 from measures import Measures
 
 FIRST = '97e6765'                    # the last commit with the first voice
-SHIFTS = (-24, -12, 12, 24)          # semitones; downwards from a child-like clip, upwards from a low one: CREPE hears 50 to 1000 Hz
+SHIFTS = (-24, -12, 12, 24)          # semitones; downwards from a child-like woman, upwards from a low man: CREPE hears 50 to 1000 Hz
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -104,7 +104,8 @@ def plan(clips, folder, system, shifts):
             part = lambda which: folder / 'references' / f'{clip["target"]}-{which}.flac'
             jobs.append({**clip, 'kind': 'stranger', 'given': part('given'), 'measured': part('measured')})
     for i, semitones in enumerate(shifts):
-        clip = next(c for c in clips if c['condition'] == ('child' if semitones < 0 else 'low') and c['lang'] == 'en')
+        where = ('child', 'F') if semitones < 0 else ('low', 'M')
+        clip = next(c for c in clips if (c['condition'], c['sex']) == where)
         jobs.append({**clip, 'id': f'{clip["clip"]}-shift{semitones:+d}', 'condition': f'shift{semitones:+d}', 'kind': 'shift', 'semitones': semitones,
                      'voice': names[i % len(names)], 'target_sex': system.voices[names[i % len(names)]]['sex']})
     return jobs

@@ -312,7 +312,7 @@ recordings are: no conversion can be expected above it.
 
 ## Pitch shifts
 
-`--pitch N`, downwards from a child-like clip, upwards from a low one.
+`--pitch N`, downwards from a child-like woman, upwards from a low man.
 
 {shifts}
 
