@@ -211,21 +211,22 @@ class Measures:
 
     def compare(self, source, converted, target=None, language=None, sung=None, spoken=None):
         """Measures one conversion; every argument a path but the language. target: recordings of the speaker that was asked for;
-        sung, spoken: the source as it was before noise and the like were put on it, for pitch and for words."""
+        sung, spoken: the source as it was before noise and the like were put on it, for pitch and holes, and for words."""
         (src, rate), (raw, raw_rate) = A.read(source, None), A.read(converted, None)
         s, c = A.resample(src, rate, A.RATE), A.resample(raw, raw_rate, A.RATE)
+        was = A.read(sung)[0] if sung else s
         late = A.delay(s, c)
         aligned = A.align(c, late, len(s))
         samples, runs = A.clipped(raw)
-        found = {'lag': late, 'gap': A.longest_hole(s, aligned), 'clipped': samples, 'clipped_runs': runs, 'peak': float(np.abs(raw).max()),
+        found = {'lag': late, 'gap': A.longest_hole(was, aligned), 'clipped': samples, 'clipped_runs': runs, 'peak': float(np.abs(raw).max()),
                  'lufs_source': A.loudness(src, rate), 'lufs': A.loudness(raw, raw_rate), 'finite': bool(np.isfinite(raw).all())}
-        mine, was = np.array(self.of('speaker', c)), np.array(self.of('speaker', s))
-        found['sim_source'] = float(mine @ was)
+        mine, before = np.array(self.of('speaker', c)), np.array(self.of('speaker', s))
+        found['sim_source'] = float(mine @ before)
         if target is not None:
             wanted = self.speaker(*target)
-            found['sim'], start = float(wanted @ mine), float(wanted @ was)
+            found['sim'], start = float(wanted @ mine), float(wanted @ before)
             found['moved'] = (found['sim'] - start) / max(1 - start, 1e-3)
-        found.update(pitch_agreement(self.of('pitch', A.read(sung or source)[0]), self.of('pitch', aligned)))
+        found.update(pitch_agreement(self.of('pitch', was), self.of('pitch', aligned)))
         found['ovrl_source'], found['ovrl'] = self.of('quality', s)['ovrl'], self.of('quality', c)['ovrl']
         said, heard = self.of('words', A.read(spoken or source)[0], language), self.of('words', c, language)
         found['cer'] = character_error(said, heard)
