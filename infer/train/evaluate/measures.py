@@ -175,6 +175,7 @@ def pitch_agreement(source, converted):
         cents = 1200 * np.log2(b[both] / a[both])
         shift = float(np.median(cents))
         found.update(shift=shift, f0_error=float(np.median(np.abs(cents - shift))),
+                     f0_gross=float((np.abs(cents - shift) > 200).mean()),
                      f0_corr=float(np.corrcoef(np.log(a[both]), np.log(b[both]))[0, 1]))
     return found
 
