@@ -133,13 +133,14 @@ class Tuner:
         a, begin, weights = self.args, time.time(), np.array([1, self.args.likeness, self.args.words])
         first = best = self.measure(self.before)
         self.tell(begin, first)
-        idle = 0
-        while self.step < a.steps and idle < PATIENCE and time.time() - begin < a.seconds:
+        idle, over = 0, False
+        while not over and idle < PATIENCE:
             for g in self.opt.param_groups:
                 g['lr'] = a.rate * min(1, (self.step + 1) / 20)
             self.learn()
             self.step += 1
-            if self.step % a.every and self.step < a.steps:
+            over = self.step >= a.steps or time.time() - begin > a.seconds
+            if self.step % a.every and not over:
                 continue
             now = self.measure(self.mean)
             idle = 0 if now @ weights < best @ weights - 1e-3 else idle + 1

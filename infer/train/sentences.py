@@ -80,7 +80,7 @@ def speak(voice, texts, heard):
 
 def utterances(rng, clauses):
     "Joins neighbouring clauses to lines of 20 to 150 characters, with marks that make pauses and melody."
-    line = next(clauses)
+    line = next(clauses, '')
     for clause in clauses:
         if len(line) + len(clause) < 148 and (len(line) < 20 or rng.random() < 0.4):
             line += rng.choice([', ', ', ', '; ', '. ', '! ', '? ', '… ']) + clause

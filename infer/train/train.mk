@@ -49,7 +49,7 @@ export: python ## train: the packs, speaker encoder and references, to VOICES (b
 .PHONY: voice
 voice: build python build/follow ## a voice of your own: DATA=folder of recordings, NAME=mine, OUT=build/voices, SECONDS=900
 	@if [ -z "$(DATA)" ]; then echo 'voice: say where the recordings are: make voice DATA=folder [NAME=mine]' >&2; exit 2; fi
-	FOLLOW=build/follow $(PYTHON) $(TRAIN)/finetune.py "$(DATA)" $(or $(NAME),mine) $(or $(OUT),build/voices) \
+	FOLLOW=build/follow OMP_WAIT_POLICY=passive $(PYTHON) $(TRAIN)/finetune.py "$(DATA)" $(or $(NAME),mine) $(or $(OUT),build/voices) \
 	  --seconds $(or $(SECONDS),900) --material $(B) $(VOICE_FLAGS)
 	@echo "speak with it: bin/autovoiced convert IN.wav -o OUT.wav --model $(or $(OUT),build/voices)/$(or $(NAME),mine).onnx"
 
