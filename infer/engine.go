@@ -54,11 +54,11 @@ func LoadBytes(file string, model []byte, policy Policy) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", file, err)
 	}
+	policy.Provider, policy.Precision = provider.Active, provider.Precision
 	e := &Engine{file: file, contract: contract, policy: policy, provider: provider, warnings: warnings, model: model}
+	e.settlePassthrough()
 	if err = e.open(1); err == nil {
-		if e.provider.Nodes, err = countNodes(&contract, model, policy); err != nil {
-			err = fmt.Errorf("warm-up: %w", err)
-		}
+		err = e.prove()
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("model %s: %w", file, err), e.Close())
@@ -76,7 +76,12 @@ func (e *Engine) open(hops int) error {
 		return err
 	}
 	n := network{hops: hops}
-	if n.net, err = openNet(&e.contract, model, e.policy, ""); err != nil {
+	if e.policy.Provider == ProviderTensorRT {
+		n.net, err = e.openTensorRT(model, hops)
+	} else {
+		n.net, err = openNet(&e.contract, model, e.policy, "")
+	}
+	if err != nil {
 		return err
 	}
 	if err = warmUp(&e.contract, n); err != nil {
@@ -158,13 +163,39 @@ func (e *Engine) releaseLocked() error {
 	return errors.Join(errs...)
 }
 
-// openNet builds the network. With a profile prefix it writes ONNX Runtime's profile when destroyed.
-func openNet(c *Contract, model []byte, policy Policy, profile string) (*ort.DynamicAdvancedSession, error) {
+// openNet builds the network, on the CPU or CUDA. With a profile prefix it writes ONNX Runtime's profile when destroyed.
+func openNet(c *Contract, model []byte, policy Policy, profile string) (*netSession, error) {
+	options, err := netOptions(policy, profile)
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy() //nolint:errcheck // always nil, see onnxruntime_go
+	open := func() (net *netSession, err error) {
+		return ort.NewDynamicAdvancedSessionWithONNXData(model, tensorNames(c.inputs(1)), tensorNames(c.outputs(1)), options)
+	}
+	var net *netSession
+	if policy.Provider == ProviderCUDA {
+		err = keepSignals(func() (err error) {
+			if err = appendProvider(options, ProviderCUDA, nil); err == nil {
+				net, err = open()
+			}
+			return err
+		})
+	} else {
+		net, err = open()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("onnx runtime %s refuses it: %w", Version(), err)
+	}
+	return net, nil
+}
+
+// netOptions are the same for every provider. The caller destroys them.
+func netOptions(policy Policy, profile string) (*ort.SessionOptions, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, fmt.Errorf("session options: %w", err)
 	}
-	defer options.Destroy() //nolint:errcheck // always nil, see onnxruntime_go
 	settings := []func() error{
 		func() error { return options.SetIntraOpNumThreads(policy.Threads) },
 		func() error { return options.SetInterOpNumThreads(1) },
@@ -186,14 +217,10 @@ func openNet(c *Contract, model []byte, policy Policy, profile string) (*ort.Dyn
 	}
 	for _, set := range settings {
 		if err := set(); err != nil {
-			return nil, fmt.Errorf("session options: %w", err)
+			return nil, errors.Join(fmt.Errorf("session options: %w", err), options.Destroy())
 		}
 	}
-	net, err := ort.NewDynamicAdvancedSessionWithONNXData(model, tensorNames(c.inputs(1)), tensorNames(c.outputs(1)), options)
-	if err != nil {
-		return nil, fmt.Errorf("onnx runtime %s refuses it: %w", Version(), err)
-	}
-	return net, nil
+	return options, nil
 }
 
 func tensorNames(tensors []tensor) []string {

@@ -3,9 +3,12 @@ package infer
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"log"
 	"math"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -17,7 +20,28 @@ const (
 	passthrough = models + "/passthrough/passthrough.onnx"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain answers as the binary does when it is called to try a session, or dies of what the test says.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == TrialCommand {
+		if text := os.Getenv("TEST_TRIAL_SIGNAL"); text != "" {
+			var signal syscall.Signal
+			fmt.Sscan(text, &signal)
+			fmt.Fprintln(os.Stderr, "Unable to load library: libnvinfer_builder_resource.so.10.6.0")
+			syscall.Kill(os.Getpid(), signal)
+			select {}
+		}
+		if library := os.Getenv("TEST_TRIAL_LIBRARY"); library != "" {
+			openShared(library)
+		}
+		if err := Trial(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	log.SetOutput(io.Discard) // the FLAC library complains of rates
+	goleak.VerifyTestMain(m)
+}
 
 // needRuntime skips where the library is not installed; in CI that is a failure.
 func needRuntime(t testing.TB) {

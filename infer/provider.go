@@ -2,8 +2,6 @@ package infer
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -70,6 +68,9 @@ type Nodes struct {
 	CPU      int `json:"cpu"`
 }
 
+// TensorRTVersion is the TensorRT that `make deps-gpu` installs and that we test with.
+const TensorRTVersion = "10.6.0"
+
 // resolve settles on a provider and a precision, with a warning for each thing that differs from
 // what was asked. It fails where the policy forbids the difference.
 func (p Policy) resolve(library string) (Provider, []string, error) {
@@ -78,36 +79,33 @@ func (p Policy) resolve(library string) (Provider, []string, error) {
 	}
 	settled := Provider{Requested: p.Provider, Active: ProviderCPU, Precision: FP32}
 	var missing []string
-	if p.Provider == ProviderCUDA || p.Provider == ProviderTensorRT {
-		missing = append(missing, missingProvider(p.Provider, library))
+	switch p.Provider {
+	case ProviderCUDA, ProviderTensorRT:
+		if _, err := surveyMachine(p.Provider, library, serving); err != nil {
+			missing = append(missing, err.Error())
+		} else {
+			settled.Active, settled.Precision = p.Provider, p.Precision
+		}
 	}
-	if p.Precision == FP16 {
-		missing = append(missing, "precision fp16 is not available on the cpu provider, which computes in fp32")
+	if p.Precision == FP16 && settled.Active != ProviderTensorRT {
+		settled.Precision = FP32
+		missing = append(missing, fmt.Sprintf("precision fp16 is not available on the %s provider, which computes in fp32", settled.Active))
 	}
 	if len(missing) > 0 && !p.Fallback {
 		return Provider{}, nil, fmt.Errorf("%s; use provider cpu with precision fp32, or allow fallback", strings.Join(missing, "; "))
 	}
 	for i := range missing {
-		missing[i] += "; running on cpu in fp32, as fallback allows"
+		missing[i] += fmt.Sprintf("; running on %s in fp32, as fallback allows", settled.Active)
 	}
 	return settled, missing, nil
 }
 
-// missingProvider says what stands between us and a GPU provider.
-func missingProvider(provider, library string) string {
-	files := []string{"libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"}
-	if provider == ProviderTensorRT {
-		files = append(files, "libonnxruntime_providers_tensorrt.so")
+// settlePassthrough keeps a pack that changes nothing on the CPU, whatever was asked for: it has no arithmetic.
+func (e *Engine) settlePassthrough() {
+	if e.contract.Kind != KindPassthrough || e.provider.Active == ProviderCPU {
+		return
 	}
-	var absent []string
-	for _, file := range files {
-		if _, err := os.Stat(filepath.Join(filepath.Dir(library), file)); err != nil {
-			absent = append(absent, file)
-		}
-	}
-	text := fmt.Sprintf("provider %s is not available: this version of autovoiced runs models on the cpu provider only", provider)
-	if len(absent) > 0 {
-		text += fmt.Sprintf(", and %s (ONNX Runtime for the cpu) comes without %s", library, strings.Join(absent, ", "))
-	}
-	return text
+	e.policy.Provider, e.policy.Precision = ProviderCPU, FP32
+	e.provider.Active, e.provider.Precision = ProviderCPU, FP32
+	e.warnings = append(e.warnings, "a pass-through computes nothing and stays on the cpu")
 }

@@ -1,0 +1,200 @@
+package infer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// TensorRT runs engines, which are built of a graph for one GPU, in seconds to minutes, and kept (enginecache.go). Each
+// is opened through the EP-context model beside it, which takes a fraction of a second and needs no builder. Whatever may end the
+// process, building and the first session of a set-up, happens in a child of the same binary (tensorrt_trial.go).
+
+// engineFile is the EP-context model of an engine, in the engine's folder. It names the engine by a relative path: ONNX
+// Runtime refuses an absolute one.
+const engineFile = "engine_ctx.onnx"
+
+// buildOptions make TensorRT leave an engine and its EP-context model in the working directory.
+func buildOptions(precision, timing string) map[string]string {
+	o := runOptions(precision)
+	o["trt_engine_cache_enable"] = "1"
+	o["trt_engine_cache_path"] = "engine"
+	o["trt_dump_ep_context_model"] = "1"
+	o["trt_ep_context_file_path"] = engineFile
+	o["trt_ep_context_embed_mode"] = "0"
+	o["trt_timing_cache_enable"] = "1"
+	o["trt_timing_cache_path"] = timing
+	return o
+}
+
+func runOptions(precision string) map[string]string {
+	fp16 := "0"
+	if precision == FP16 {
+		fp16 = "1"
+	}
+	return map[string]string{
+		"device_id": "0", "trt_fp16_enable": fp16,
+		// Builds beside each other crashed, and upset each other's timings.
+		"trt_force_sequential_engine_build": "1",
+	}
+}
+
+// appendProvider puts a GPU provider before the CPU's. Nothing may be left to the CPU, or there is no session: we also
+// do not put CUDA behind TensorRT, which would take what TensorRT leaves without a word.
+func appendProvider(options *ort.SessionOptions, provider string, settings map[string]string) error {
+	if err := options.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
+		return err
+	}
+	if provider == ProviderCUDA {
+		cuda, err := ort.NewCUDAProviderOptions()
+		if err != nil {
+			return err
+		}
+		return errors.Join(cuda.Update(map[string]string{"device_id": "0"}), options.AppendExecutionProviderCUDA(cuda), cuda.Destroy())
+	}
+	trt, err := ort.NewTensorRTProviderOptions()
+	if err != nil {
+		return err
+	}
+	return errors.Join(trt.Update(settings), options.AppendExecutionProviderTensorRT(trt), trt.Destroy())
+}
+
+// openFile opens a network that lies in a file, on TensorRT: paths in an EP-context model are relative to it.
+func openFile(c *Contract, file string, policy Policy, settings map[string]string, profile string) (*netSession, error) {
+	options, err := netOptions(policy, profile)
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy() //nolint:errcheck // always nil, see onnxruntime_go
+	var net *netSession
+	err = keepSignals(func() error {
+		if err := appendProvider(options, ProviderTensorRT, settings); err != nil {
+			return err
+		}
+		net, err = ort.NewDynamicAdvancedSession(file, tensorNames(c.inputs(1)), tensorNames(c.outputs(1)), options)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("onnx runtime %s refuses it on tensorrt: %w", Version(), err)
+	}
+	return net, nil
+}
+
+// openTensorRT opens the engine of the graph for so many hops, and builds it first where there is none that is sound.
+func (e *Engine) openTensorRT(model []byte, hops int) (*netSession, error) {
+	built, err := e.builtEngine(model, hops)
+	if err != nil {
+		return nil, err
+	}
+	if built.Precision != e.policy.Precision {
+		e.provider.Precision = built.Precision
+		e.warnings = append(e.warnings, fmt.Sprintf("model %s, graph for %d hops: runs in %s, as %s was too far from it: %v", e.file, hops, built.Precision, e.policy.Precision, built.Gate))
+	}
+	if hops == 1 {
+		e.provider.Nodes = built.Nodes
+	}
+	return openFile(&e.contract, built.context(), e.policy, runOptions(built.Precision), "")
+}
+
+func (e *Engine) builtEngine(model []byte, hops int) (BuiltEngine, error) {
+	cache, err := OpenEngineCache()
+	if err != nil {
+		return BuiltEngine{}, err
+	}
+	at, err := surveyMachine(ProviderTensorRT, Library(), serving)
+	if err != nil {
+		return BuiltEngine{}, err
+	}
+	b := &engineBuilder{contract: &e.contract, policy: e.policy, hops: hops, library: Library(), cache: cache}
+	if b.model, err = cache.export(e.contract.Name, hops, model); err != nil {
+		return BuiltEngine{}, err
+	}
+	key := EngineKey{Model: hash(model), Shapes: e.contract.shapes(hops), Hops: hops, Precision: e.policy.Precision, Machine: at.machine}
+	built, err := cache.get(context.Background(), key, e.contract.Name, b.build)
+	if err != nil {
+		return BuiltEngine{}, err
+	}
+	return built, cache.once(at.id(), func() error {
+		_, err := try(context.Background(), trialRequest{Contract: &e.contract, Hops: hops, Policy: e.policy, Context: built.context(), Precision: built.Precision})
+		return err
+	})
+}
+
+// engineBuilder builds one engine, in children.
+type engineBuilder struct {
+	contract *Contract
+	policy   Policy
+	hops     int
+	library  string
+	model    string // the file to build of
+	cache    *EngineCache
+}
+
+// build leaves an engine in the folder, proven and, in fp16, found close enough to fp32; else in fp32.
+func (b *engineBuilder) build(dir string, m *BuiltEngine) error {
+	if _, err := surveyMachine(ProviderTensorRT, b.library, building); err != nil {
+		return err
+	}
+	request := trialRequest{Contract: b.contract, Hops: b.hops, Policy: b.policy, Model: b.model, Dir: dir, Timing: b.cache.timing(), Precision: b.policy.Precision}
+	answer, err := b.attempt(request)
+	if err != nil {
+		return err
+	}
+	m.Gate = answer.Distance
+	if answer.Distance != nil && answer.Distance.check() != nil {
+		request.Precision = FP32
+		if err := b.cache.empty(dir); err != nil {
+			return err
+		}
+		if answer, err = b.attempt(request); err != nil {
+			return err
+		}
+	}
+	m.Precision, m.Nodes = request.Precision, answer.Nodes
+	return nil
+}
+
+// attempt builds in one child and opens what it left in another, as a later start will.
+func (b *engineBuilder) attempt(r trialRequest) (trialAnswer, error) {
+	r.Build = true
+	if _, err := try(context.Background(), r); err != nil {
+		return trialAnswer{}, err
+	}
+	r.Build, r.Context = false, filepath.Join(r.Dir, engineFile)
+	return try(context.Background(), r)
+}
+
+// shapes is the text of a graph's inputs and outputs.
+func (c *Contract) shapes(hops int) string {
+	var text string
+	for _, t := range append(c.inputs(hops), c.outputs(hops)...) {
+		text += t.name + " " + t.String() + "\n"
+	}
+	return text
+}
+
+// Building is how far the building of an engine is, for whoever waits.
+type Building struct {
+	Model     string // the pack's name
+	Hops      int
+	Precision string
+	Elapsed   time.Duration
+	// Estimate is how long it took the last time, or takes on the machines that we know.
+	Estimate time.Duration
+	// Waiting: another process builds.
+	Waiting bool
+}
+
+// String is one line for a terminal.
+func (b Building) String() string {
+	hops := strconv.Itoa(b.Hops)
+	if b.Waiting {
+		return fmt.Sprintf("engine of %s for %s hops: waiting for another process that builds, %.0f s", b.Model, hops, b.Elapsed.Seconds())
+	}
+	return fmt.Sprintf("building the engine of %s for %s hops in %s: %.0f of about %.0f s", b.Model, hops, b.Precision, b.Elapsed.Seconds(), b.Estimate.Seconds())
+}
