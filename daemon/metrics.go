@@ -63,6 +63,10 @@ func (m *metrics) daemon(s *wire.Status, logDropped uint64) {
 	m.family("autovoiced_provider_info", "gauge", "What the models were asked to run on and what they run on; always 1.",
 		one(1, label{"requested", s.Provider.Requested}, label{"active", s.Provider.Active}, label{"precision", s.Provider.Precision}))
 	m.family("autovoiced_provider_nodes", "gauge", "Graph nodes of the default voice by the provider that runs them.", byKey("provider", s.Provider.Nodes)...)
+	if t := s.Provider.TensorRT; t != nil {
+		m.family("autovoiced_tensorrt_requested", "gauge", "1 where TensorRT was asked for.", one(truth(t.Requested)))
+		m.family("autovoiced_tensorrt_enabled", "gauge", "1 where every graph node of the default voice was found on TensorRT.", one(truth(t.Enabled)))
+	}
 	m.family("autovoiced_sessions", "gauge", "Sessions that run now.", one(float64(s.Totals.SessionsActive)))
 	m.family("autovoiced_sessions_total", "counter", "Sessions since the start.", one(float64(s.Totals.Sessions)))
 	m.family("autovoiced_errors_total", "counter", "Errors told to clients, by code.", byKey("code", s.Totals.Errors)...)

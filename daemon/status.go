@@ -122,6 +122,13 @@ func wireProvider(p infer.Provider, warnings []string) wire.Provider {
 			out.Nodes[name] = n
 		}
 	}
+	out.TensorRT = &wire.TensorRT{
+		Requested: p.Requested == infer.ProviderTensorRT,
+		Enabled:   p.Active == infer.ProviderTensorRT && p.Nodes.TensorRT > 0 && p.Nodes.CUDA+p.Nodes.CPU == 0,
+	}
+	if out.TensorRT.Enabled {
+		out.TensorRT.Precision = p.Precision
+	}
 	for i, w := range warnings {
 		if i > 0 {
 			out.Note += "; "

@@ -23,8 +23,18 @@ type Provider struct {
 	Precision string `json:"precision"`
 	// Nodes counts graph nodes by the provider that runs them, as measured in the warm-up.
 	Nodes map[string]int `json:"nodes,omitempty"`
+	// TensorRT says whether it was asked for and is what runs.
+	TensorRT *TensorRT `json:"tensorrt,omitempty"`
 	// Note says why active is not what was requested.
 	Note string `json:"note,omitempty"`
+}
+
+// TensorRT is what was asked of it, and what came of that. Enabled means proven: every node runs there.
+type TensorRT struct {
+	Requested bool `json:"requested"`
+	Enabled   bool `json:"enabled"`
+	// Precision is fp32 or fp16, empty while it is not enabled.
+	Precision string `json:"precision,omitempty"`
 }
 
 // Device is the state of the sound card's session.

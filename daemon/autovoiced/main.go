@@ -33,7 +33,10 @@ type cli struct {
 	Profiles profilesCmd `cmd:"" help:"Voices of your own, from a few seconds of recordings."`
 	Devices  devicesCmd  `cmd:"" help:"List the sound devices."`
 	Bench    benchCmd    `cmd:"" help:"Measure this machine."`
+	Engines  enginesCmd  `cmd:"" help:"What TensorRT runs: list, build, verify, clean."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`
+
+	TrySession trySessionCmd `cmd:"" name:"try-session" hidden:""`
 }
 
 // env is what every command is given.

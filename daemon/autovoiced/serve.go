@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/autovoiced/autovoiced/daemon"
+	"github.com/autovoiced/autovoiced/infer"
 )
 
 type serveCmd struct{}
@@ -38,6 +39,12 @@ func runDaemon(ctx context.Context, cfg daemon.Config, logTo io.Writer, ready fu
 		return coded(exitConfig, err)
 	}
 	defer log.Close() //nolint:errcheck // there is nowhere left to say it
+	infer.WatchBuilding(func(b infer.Building) {
+		if int(b.Elapsed.Seconds())%5 == 0 {
+			log.Info().Msg(b.String())
+		}
+	})
+	defer infer.WatchBuilding(nil)
 	d, err := daemon.New(cfg, log)
 	if err != nil { // the settings are sound by now
 		return coded(exitModel, err)
