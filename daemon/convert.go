@@ -20,6 +20,9 @@ type ConvertOptions struct {
 	Target *infer.Target
 	Pitch  *wire.PitchShift
 	Mix    *wire.Mix
+	// Live goes through exactly what a live voice goes through, chunk by chunk: what a stream of the same samples
+	// answers, sample for sample.
+	Live bool
 	// PCM is the format of the output's samples; zero is 16-bit.
 	PCM dsp.PCM
 	// Progress hears how far the conversion is, in seconds of audio, a few times a second; total is 0 where the
@@ -43,11 +46,10 @@ type Result struct {
 	Pipeline       wire.Pipeline `json:"pipeline"`
 }
 
-// Convert turns the recording at in, WAV or FLAC, into a WAV file at out, through exactly what a live
-// voice goes through: the same stages and state, as fast as they compute, in chunks as long as the voice can take
-// at once. A stream that is sent the same samples with the same pitch shift answers with the same samples, to the
-// rounding of the last bits where the voice has a graph for long runs; an automatic shift, which a stream has
-// to learn, is measured on the whole recording first and is the same throughout. The output is mono, has the
+// Convert turns the recording at in, WAV or FLAC, into a WAV file at out, through the stages that a live voice goes
+// through. Unless it is to be as live, it makes use of having the whole recording: chunks are as long as the voice can
+// take at once, which changes no more than the rounding of the last bits, and an automatic shift, which a stream
+// has to learn, is measured on the whole recording first and is the same throughout. The output is mono, has the
 // input's rate and length, and comes into being only when all went well.
 func Convert(ctx context.Context, cfg Config, in, out string, o ConvertOptions) (Result, error) {
 	source, err := stream.OpenFile(in)
@@ -68,7 +70,7 @@ func (s *studio) convert(ctx context.Context, in string, source *stream.FileSour
 		o.Pitch = &s.cfg.Voice.Pitch
 	}
 	session, werr := s.newSession(request{
-		kind: kindConvert, offline: true, voice: o.Voice, target: o.Target, pitch: o.Pitch, mix: o.Mix,
+		kind: kindConvert, offline: !o.Live, voice: o.Voice, target: o.Target, pitch: o.Pitch, mix: o.Mix,
 		format: wire.Format{Encoding: wire.F32LE, Rate: source.Rate(), Channels: 1},
 	})
 	if werr != nil {
@@ -77,7 +79,7 @@ func (s *studio) convert(ctx context.Context, in string, source *stream.FileSour
 	defer func() { err = errors.Join(err, session.close()) }()
 	session.profile = o.Profile
 	began := time.Now()
-	if o.Pitch.Auto {
+	if o.Pitch.Auto && !o.Live {
 		if err := session.knowSpeaker(ctx, in); err != nil {
 			return Result{}, err
 		}

@@ -118,6 +118,15 @@ func TestConvertMeasuresThePitchFirst(t *testing.T) {
 		t.Errorf("a stream with the measured shift differs at %d", at)
 	}
 
+	learnt, live := wire.PitchShift{Auto: true}, filepath.Join(dir, "live.wav")
+	if _, err := Convert(t.Context(), cfg, in, live, ConvertOptions{Voice: "tiny-high", Pitch: &learnt, PCM: dsp.F32LE, Live: true}); err != nil {
+		t.Fatal(err)
+	}
+	got, _ = converse(t, dial(t, d.url, wire.Start{Format: mono16k, Pitch: &learnt}), signal, random(6, 1600))
+	if at := difference(got, readWAV(t, live)); at >= 0 {
+		t.Errorf("as live, with a shift to be learnt, the file differs from a stream at %d", at)
+	}
+
 	silence := filepath.Join(dir, "silence.wav")
 	writeWAV(t, silence, 16000, dsp.S16LE, make([]float32, 8000))
 	in = silence

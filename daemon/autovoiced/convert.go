@@ -23,16 +23,16 @@ type convertCmd struct {
 	Model     string    `placeholder:"PACK.onnx" help:"Speak with a pack that is not bundled, as make voice gives: its first voice unless --voice or --reference says who else."`
 	Reference []string  `placeholder:"REF.wav" xor:"voice" sep:"none" help:"Speak as whoever speaks in this recording, 5 s of speech or more, WAV or FLAC; may be given again."`
 	Pitch     pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto; as in the settings unless told."`
-	Preset    string    `enum:"live,fast,balanced,quality" default:"live" help:"How: live is exactly what one hears live, and the only one that works yet."`
+	Preset    string    `enum:"live,fast,balanced,quality" default:"balanced" help:"How: balanced knows the whole recording's pitch before it begins, live is exactly what one hears live. Fast and quality do not work yet."`
 	Format    pcmFlag   `default:"s16" help:"Samples of the result: s16, s24 or f32."`
 	Quiet     bool      `short:"q" help:"No progress."`
 }
 
-// Run converts one recording through the live path.
+// Run converts one recording.
 func (c *convertCmd) Run(e *env) error {
-	if c.Preset != "live" {
+	if c.Preset != "live" && c.Preset != "balanced" {
 		return codedf(exitUsage, "--preset %s does not work yet: songs need a model that separates voice from music; "+
-			"--preset live works, and converts a recording of one voice", c.Preset)
+			"--preset balanced and --preset live work, and convert a recording of one voice", c.Preset)
 	}
 	cfg, err := e.config()
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *convertCmd) Run(e *env) error {
 	}
 	bar := newProgress(e.errOut, c.Quiet)
 	result, err := daemon.Convert(e.ctx, cfg, c.In, c.Out, daemon.ConvertOptions{
-		Voice: c.Voice, Target: target, Pitch: c.Pitch.shift, PCM: c.Format.pcm, Progress: bar.show,
+		Voice: c.Voice, Target: target, Pitch: c.Pitch.shift, Live: c.Preset == "live", PCM: c.Format.pcm, Progress: bar.show,
 	})
 	bar.close()
 	if err != nil {
