@@ -90,6 +90,7 @@ type foundLibrary struct {
 	path    string
 	version string // that it says of itself, else that its file's name says; "" when neither does
 	missing error  // why it cannot be used; nil when it can
+	absent  bool   // missing because there is nothing of the kind
 
 	shared *sharedLibrary
 }
@@ -102,7 +103,9 @@ func find(name, folder string) foundLibrary {
 	known := know(name)
 	shared, err := openShared(lookBeside(name, folder))
 	if err != nil {
-		f.missing = fmt.Errorf("%s (%s) %s; %s", name, known.what, f.absence(folder, err), known.cure)
+		why := f.absence(folder, err)
+		f.absent = why == ""
+		f.missing = fmt.Errorf("%s (%s) %s; %s", name, known.what, why, known.cure)
 		return f
 	}
 	f.shared, f.path = shared, shared.path
@@ -128,7 +131,7 @@ func lookBeside(name, folder string) string {
 	return name
 }
 
-// absence says what there is in a library's place: nothing, another version, or a file that does not load.
+// absence says what there is in a library's place: another version, or a file that does not load; "" for nothing.
 func (f *foundLibrary) absence(folder string, err error) string {
 	if !strings.Contains(err.Error(), f.name+": cannot open shared object file") {
 		return fmt.Sprintf("does not load: %v", err)
@@ -146,7 +149,30 @@ func (f *foundLibrary) absence(folder string, err error) string {
 			}
 		}
 	}
-	return fmt.Sprintf("not found, neither in %s nor on the loader's path", folder)
+	return ""
+}
+
+// allMissing says what is missing, together what the same command helps.
+func allMissing(libraries []foundLibrary, folder string) []error {
+	var errs []error
+	var cures []string
+	names := map[string][]string{}
+	for _, l := range libraries {
+		known := know(l.name)
+		switch {
+		case l.absent:
+			if names[known.cure] == nil {
+				cures = append(cures, known.cure)
+			}
+			names[known.cure] = append(names[known.cure], fmt.Sprintf("%s (%s)", l.name, known.what))
+		case l.missing != nil:
+			errs = append(errs, l.missing)
+		}
+	}
+	for _, cure := range cures {
+		errs = append(errs, fmt.Errorf("not found in %s or on the loader's path: %s; %s", folder, strings.Join(names[cure], ", "), cure))
+	}
+	return errs
 }
 
 // providerFiles are the parts of ONNX Runtime that a provider is in. TensorRT's takes its memory through CUDA's.

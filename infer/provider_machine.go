@@ -35,21 +35,19 @@ func surveyMachine(provider, runtime string, to purpose) (*survey, error) {
 	s := &survey{machine: Machine{Runtime: Version()}}
 	files := providerFiles(provider)
 	var missing []error
+	var absent []string
 	for _, file := range files {
 		if _, err := os.Stat(filepath.Join(folder, file)); err != nil {
-			missing = append(missing, fmt.Errorf("%s not found beside %s, which so is ONNX Runtime for the cpu alone", file, runtime))
+			absent = append(absent, file)
 		}
 	}
 	linked := linkedByDefault(provider)
-	if len(missing) > 0 {
-		missing = append(missing, errors.New(cureRuntime))
+	if len(absent) > 0 {
+		missing = append(missing, fmt.Errorf("beside %s, which is ONNX Runtime %s for the cpu alone, not found: %s; %s", runtime, Version(), strings.Join(absent, ", "), cureRuntime))
+	} else if names, err := linkedBy(folder, files); err != nil {
+		missing = append(missing, err)
 	} else {
-		names, err := linkedBy(folder, files)
-		if err != nil {
-			missing = append(missing, err)
-		} else {
-			linked = names
-		}
+		linked = names
 	}
 	for _, name := range append(linked, "libcuda.so.1") {
 		s.libraries = append(s.libraries, find(name, folder))
@@ -58,11 +56,7 @@ func surveyMachine(provider, runtime string, to purpose) (*survey, error) {
 	if to == building && provider == ProviderTensorRT && s.machine.TensorRT != "" {
 		s.libraries = append(s.libraries, s.builder(folder))
 	}
-	for _, l := range s.libraries {
-		if l.missing != nil {
-			missing = append(missing, l.missing)
-		}
-	}
+	missing = append(missing, allMissing(s.libraries, folder)...)
 	if len(missing) == 0 {
 		missing = append(missing, s.refused(to)...)
 	}
@@ -109,6 +103,7 @@ func (s *survey) builder(folder string) foundLibrary {
 	}
 	own := find(fmt.Sprintf("libnvinfer_builder_resource_sm%s.so.%s", strings.ReplaceAll(s.machine.Compute, ".", ""), s.machine.TensorRT), folder)
 	if own.missing != nil {
+		own.absent = false
 		own.missing = fmt.Errorf("neither %s nor %s (TensorRT's builder resource) is in %s or on the loader's path, and without one "+
 			"TensorRT %s cannot build for compute capability %s; %s, a machine that only serves needs none",
 			whole.name, own.name, folder, s.machine.TensorRT, s.machine.Compute, cureTensorRT)

@@ -103,13 +103,13 @@ func TestMachineIsRefused(t *testing.T) {
 		to     purpose
 		words  []string
 	}{
-		"no provider": {func(s *standIn) { s.leaveOut = "libonnxruntime_providers_tensorrt.so" }, serving, []string{"libonnxruntime_providers_tensorrt.so not found beside", "for the cpu alone", "make deps-gpu"}},
-		"no TensorRT": {func(s *standIn) { s.leaveOut = "libnvinfer.so.10" }, serving, []string{"libnvinfer.so.10 (TensorRT) not found", "make deps-gpu"}},
-		"no parser":   {func(s *standIn) { s.leaveOut = "libnvonnxparser.so.10" }, serving, []string{"libnvonnxparser.so.10 (TensorRT's ONNX parser) not found", "make deps-gpu"}},
-		"no cuDNN":    {func(s *standIn) { s.leaveOut = "libcudnn.so.9" }, serving, []string{"libcudnn.so.9 (cuDNN) not found", "libcudnn9-cuda-13"}},
-		"no cuBLAS":   {func(s *standIn) { s.leaveOut = "libcublas.so.13" }, serving, []string{"libcublas.so.13 (cuBLAS) not found", "LD_LIBRARY_PATH"}},
-		"no CUDA":     {func(s *standIn) { s.leaveOut = "libcudart.so.13" }, serving, []string{"libcudart.so.13 (CUDA runtime) not found", "cuda-toolkit"}},
-		"no driver":   {func(s *standIn) { s.leaveOut = "libcuda.so.1" }, serving, []string{"libcuda.so.1 (NVIDIA's driver) not found", "nvidia-smi"}},
+		"no provider": {func(s *standIn) { s.leaveOut = "libonnxruntime_providers_tensorrt.so" }, serving, []string{"not found: libonnxruntime_providers_tensorrt.so;", "for the cpu alone", "make deps-gpu"}},
+		"no TensorRT": {func(s *standIn) { s.leaveOut = "libnvinfer.so.10" }, serving, []string{"not found", "libnvinfer.so.10 (TensorRT)", "make deps-gpu"}},
+		"no parser":   {func(s *standIn) { s.leaveOut = "libnvonnxparser.so.10" }, serving, []string{"not found", "libnvonnxparser.so.10 (TensorRT's ONNX parser)", "make deps-gpu"}},
+		"no cuDNN":    {func(s *standIn) { s.leaveOut = "libcudnn.so.9" }, serving, []string{"not found", "libcudnn.so.9 (cuDNN)", "libcudnn9-cuda-13"}},
+		"no cuBLAS":   {func(s *standIn) { s.leaveOut = "libcublas.so.13" }, serving, []string{"not found", "libcublas.so.13 (cuBLAS)", "LD_LIBRARY_PATH"}},
+		"no CUDA":     {func(s *standIn) { s.leaveOut = "libcudart.so.13" }, serving, []string{"not found", "libcudart.so.13 (CUDA runtime)", "cuda-toolkit"}},
+		"no driver":   {func(s *standIn) { s.leaveOut = "libcuda.so.1" }, serving, []string{"not found", "libcuda.so.1 (NVIDIA's driver)", "nvidia-smi"}},
 		"no GPU":      {func(s *standIn) { s.gpus = 0 }, serving, []string{"finds no GPU", "nvidia-smi -L"}},
 		"no builder":  {func(s *standIn) { s.builder = nil }, building, []string{"libnvinfer_builder_resource.so.10.6.0", "_sm90.so.10.6.0", "9.0", "only serves needs none"}},
 		"PTX alone": {func(s *standIn) {

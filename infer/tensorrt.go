@@ -110,7 +110,7 @@ func (e *Engine) builtEngine(model []byte, hops int) (BuiltEngine, error) {
 	if err != nil {
 		return BuiltEngine{}, err
 	}
-	b := &engineBuilder{contract: &e.contract, policy: e.policy, hops: hops, library: Library(), cache: cache}
+	b := &engineBuilder{contract: &e.contract, policy: e.policy, hops: hops, cache: cache}
 	if b.model, err = cache.export(e.contract.Name, hops, model); err != nil {
 		return BuiltEngine{}, err
 	}
@@ -130,16 +130,12 @@ type engineBuilder struct {
 	contract *Contract
 	policy   Policy
 	hops     int
-	library  string
 	model    string // the file to build of
 	cache    *EngineCache
 }
 
 // build leaves an engine in the folder, proven and, in fp16, found close enough to fp32; else in fp32.
 func (b *engineBuilder) build(dir string, m *BuiltEngine) error {
-	if _, err := surveyMachine(ProviderTensorRT, b.library, building); err != nil {
-		return err
-	}
 	request := trialRequest{Contract: b.contract, Hops: b.hops, Policy: b.policy, Model: b.model, Dir: dir, Timing: b.cache.timing(), Precision: b.policy.Precision}
 	answer, err := b.attempt(request)
 	if err != nil {

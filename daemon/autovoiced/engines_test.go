@@ -64,8 +64,8 @@ func TestEnginesCannotBeBuiltWithoutAGPU(t *testing.T) {
 		t.Errorf("exit code %d, want %d", code, exitModel)
 	}
 	for _, w := range []string{
-		"provider tensorrt is not available for serving", "libonnxruntime_providers_tensorrt.so not found beside", "make deps-gpu",
-		"libnvinfer.so.10 (TensorRT) not found", "libnvonnxparser.so.10", "libcudnn.so.9", "libcublas.so.13", "libcudart.so.13", "libcuda.so.1 (NVIDIA's driver)", "nvidia-smi",
+		"provider tensorrt is not available for serving", "not found: libonnxruntime_providers_shared.so, libonnxruntime_providers_cuda.so, libonnxruntime_providers_tensorrt.so;", "make deps-gpu",
+		"libnvinfer.so.10 (TensorRT)", "libnvonnxparser.so.10", "libcudnn.so.9", "libcublas.so.13", "libcudart.so.13", "libcuda.so.1 (NVIDIA's driver)", "nvidia-smi",
 	} {
 		if !strings.Contains(text, w) {
 			t.Errorf("no %q in: %s", w, text)
