@@ -32,7 +32,7 @@ class Step(nn.Module):
         rest = [2 * TAPS, 2 * TAPS, 2, 1, 1, 1]                                 # floats: source, taps, gains, level, pitch, phase
         self.sizes = [*rest, -sum(rest) % voice.width]
         self.curves = torch.cat([F.pad(m, (0, ROWS * COLUMNS - BINS)) for m in (voice.hat, voice.phase)], 1)
-        self.below = torch.where(torch.arange(2 * BANDS) < LOW, -1.0, -1e9)     # the lowest bands of the pulse filter; nothing else
+        self.below = torch.where(torch.arange(2 * BANDS) < LOW, 0.0, -1e9)      # the lowest bands of the pulse filter; nothing else
         self.share, self.inner, self.outer = fourier()
         fade = voice.fade.view(-1, BLOCK)
         self.fades = torch.stack([fade, 1 - fade], 1)                           # rows of a hop; now, old
@@ -50,7 +50,7 @@ class Step(nn.Module):
         x = self.through(v.encoder, v.read(v.look(frames, level)), heard, fed)
         late = self.after(late + SILENT, level, 0)
         x = self.through(v.decoder, v.condition(v.squeeze(x), speaker, f0, late), heard, fed)
-        taps, gains = self.filters(x, late)                                     # 2, N, TAPS and 2, N, STEPS
+        taps, gains = self.filters(x, late, f0)                                   # 2, N, TAPS and 2, N, STEPS
         wave, turn, gain = v.glide(self.after(before, f0, 0), f0)
         begin, phase = self.turns(phase, turn[:, -1:])
         source = torch.stack([pulses(begin + turn, wave) * gain, noise.view(hops, HOP_OUT)])
@@ -112,11 +112,11 @@ class Step(nn.Module):
             phase = end - torch.floor(end)
         return torch.cat(begin), phase
 
-    def filters(self, x, level):
+    def filters(self, x, level, f0):
         """N, C -> taps 2, N, TAPS, the last first, and gains 2, N, STEPS"""
         bands, gains = torch.split(self.voice.leave(x), [2 * BANDS, 2 * STEPS], -1)
         bands = bands + (level - 2.0)
-        bands = torch.maximum(bands, bands[:, LOW:LOW + 1] + self.below).view(-1, BANDS)
+        bands = torch.maximum(bands, bands[:, LOW:LOW + 1] + self.voice.floor(f0) + self.below).view(-1, BANDS)
         size, angle = torch.split(bands @ self.curves, ROWS * COLUMNS, 1)
         size = torch.exp(torch.clamp(size, -14.0, 6.0)) * self.share
         spectrum = torch.cat([size * torch.cos(angle), size * torch.sin(angle)], 1).view(-1, 2 * ROWS, COLUMNS)

@@ -146,17 +146,21 @@ class Voice(nn.Module):
         tone = torch.log(torch.clamp(f0, min=40.0)) - 5.0
         return self.enter(torch.cat([content, voiced, tone * voiced, level * 0.25 + 0.5], -1)) + self.speak(speaker)
 
-    def filters(self, x, level):                                                # ..., C -> taps ..., 2, TAPS and gains ..., 2, STEPS
+    def filters(self, x, level, f0):                                            # ..., C -> taps ..., 2, TAPS and gains ..., 2, STEPS
         bands, gains = torch.split(self.leave(x), [2 * BANDS, 2 * STEPS], -1)
         gains = 1 + torch.tanh(gains.unflatten(-1, (2, STEPS)))
         bands = bands.unflatten(-1, (2, BANDS)) + (level.unsqueeze(-1) - 2.0)
         # Below the lowest pitch that a voice was heard at, nothing was learnt: there the pulse filter may not fall off,
-        # or a speaker who goes lower loses the fundamental and seems to jump an octave up.
+        # or a speaker who goes lower loses the fundamental and seems to jump an octave or two up.
         tone, breath = bands.unbind(-2)
-        tone = torch.cat([torch.maximum(tone[..., :LOW], tone[..., LOW:LOW + 1] - 1.0), tone[..., LOW:]], -1)
+        tone = torch.cat([torch.maximum(tone[..., :LOW], tone[..., LOW:LOW + 1] + self.floor(f0)), tone[..., LOW:]], -1)
         bands = torch.stack([tone, breath], -2)
         size, angle = torch.exp(torch.clamp(bands @ self.hat, -14.0, 6.0)), bands @ self.phase
         return torch.cat([size * torch.cos(angle), size * torch.sin(angle)], -1) @ self.inverse, gains
+
+    def floor(self, f0):
+        "How far, in nepers, the lowest bands may lie below the next: 1, but nothing at pitches where they hold three harmonics."
+        return torch.clamp((110.0 - f0) / 35.0, 0.0, 1.0) - 1.0
 
     # ---- whole clips
 
@@ -177,7 +181,7 @@ class Voice(nn.Module):
         x = self.condition(content, speaker[:, None], f0[..., None], late)
         for b in self.decoder:
             x = b(x)
-        return self.synthesise(*self.filters(x, late), f0, noise, start), content
+        return self.synthesise(*self.filters(x, late, f0[..., None]), f0, noise, start), content
 
     def synthesise(self, taps, gains, f0, noise, start=None):
         before = F.pad(f0[:, :-1], (1, 0))
