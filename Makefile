@@ -57,6 +57,7 @@ deps-test:
 vet:
 	go vet $(PKGS)
 	go vet -tags e2e ./daemon/... ./stream/...
+	go vet -tags gpu ./infer/... ./daemon/...
 
 .PHONY: race
 race:
@@ -66,6 +67,14 @@ race:
 .PHONY: e2e
 e2e: build deps-test ## the built binary against real sockets, signals and JACK's dummy sound card
 	CI=1 go test -tags e2e -p 1 -count 1 -timeout 15m -run 'E2E' -v ./daemon/... ./stream/... 2>&1 | grep -Ev '^(=== (RUN|PAUSE|CONT)|testing: warning: no tests to run|PASS$$)'
+
+.PHONY: deps-gpu
+deps-gpu: ## fetch ONNX Runtime's GPU build and TensorRT, for a machine with a GPU (3 GB)
+	@.ci/deps-gpu
+
+.PHONY: test-gpu
+test-gpu: build ## engines, proof, precision, signals and figures on a machine with a GPU; skipped with the reason elsewhere
+	@.ci/test-gpu
 
 .PHONY: bench
 bench: build ## the figures of the README, as a table, as JSON and as Go benchmarks
@@ -86,7 +95,8 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 lint: $(LINTER) ## golangci-lint, shell syntax, formatting
 	$(LINTER) run ./...
 	$(LINTER) run --build-tags e2e ./daemon/... ./stream/...
-	for script in .ci/run .ci/deps infer/train/*.sh; do bash -n $$script; done
+	$(LINTER) run --build-tags gpu ./infer/... ./daemon/...
+	for script in .ci/run .ci/deps .ci/deps-gpu .ci/test-gpu infer/train/*.sh; do bash -n $$script; done
 	@! git grep -nE '(^|[^A-Za-z0-9_.~-])/(work|home|root)/' -- . || { echo 'lint: a file names a folder of one machine' >&2; exit 1; }
 
 .PHONY: fmt
