@@ -21,6 +21,8 @@ type Engine struct {
 	file     string
 	contract Contract
 	policy   Policy
+
+	told     sync.Mutex // guards the next two, which a graph that is opened later may add to
 	provider Provider
 	warnings []string
 
@@ -98,10 +100,18 @@ func (e *Engine) File() string { return e.file }
 func (e *Engine) Contract() Contract { return e.contract }
 
 // Provider is where the model really runs.
-func (e *Engine) Provider() Provider { return e.provider }
+func (e *Engine) Provider() Provider {
+	e.told.Lock()
+	defer e.told.Unlock()
+	return e.provider
+}
 
 // Warnings say how what runs differs from what the policy asked for; empty when it does not.
-func (e *Engine) Warnings() []string { return e.warnings }
+func (e *Engine) Warnings() []string {
+	e.told.Lock()
+	defer e.told.Unlock()
+	return slices.Clone(e.warnings)
+}
 
 // Hop is the duration of one run.
 func (e *Engine) Hop() time.Duration { return time.Second / hopsPerSecond }

@@ -91,6 +91,7 @@ func (e *Engine) openTensorRT(model []byte, hops int) (*netSession, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.told.Lock()
 	if built.Precision != e.policy.Precision {
 		e.provider.Precision = built.Precision
 		e.warnings = append(e.warnings, fmt.Sprintf("model %s, graph for %d hops: runs in %s, as %s was too far from it: %v", e.file, hops, built.Precision, e.policy.Precision, built.Gate))
@@ -98,6 +99,7 @@ func (e *Engine) openTensorRT(model []byte, hops int) (*netSession, error) {
 	if hops == 1 {
 		e.provider.Nodes = built.Nodes
 	}
+	e.told.Unlock()
 	return openFile(&e.contract, built.context(), e.policy, runOptions(built.Precision), "")
 }
 

@@ -97,7 +97,7 @@ func (r *trialRequest) buildEngine() error {
 	if err := r.survey(building); err != nil {
 		return err
 	}
-	if err := errors.Join(os.Mkdir(filepath.Join(r.Dir, "engine"), 0o755), os.Chdir(r.Dir)); err != nil {
+	if err := errors.Join(os.MkdirAll(r.Timing, 0o755), os.Mkdir(filepath.Join(r.Dir, "engine"), 0o755), os.Chdir(r.Dir)); err != nil {
 		return err
 	}
 	net, err := openFile(r.Contract, r.Model, r.Policy, buildOptions(r.Precision, r.Timing), "")

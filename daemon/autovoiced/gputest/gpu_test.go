@@ -1,6 +1,8 @@
 //go:build gpu
 
-package main
+// Package gputest tries the built binary on a machine with a GPU, from outside: it links neither the daemon nor its voices, so that
+// it is small enough to be carried beside the binary.
+package gputest
 
 import (
 	"bytes"
@@ -18,7 +20,6 @@ import (
 
 	"github.com/autovoiced/autovoiced/client"
 	"github.com/autovoiced/autovoiced/client/wire"
-	"github.com/autovoiced/autovoiced/infer"
 )
 
 // gpuProgram is the built binary with the settings of a GPU machine, or a skip with the reason: there is no Go tool on such a
@@ -112,7 +113,7 @@ func drains(t *testing.T, sig syscall.Signal) {
 	defer s.Close()
 	p := s.Ready().Provider
 	t.Logf("%+v %+v", p, p.TensorRT)
-	if p.Active != infer.ProviderTensorRT || p.TensorRT == nil || !p.TensorRT.Enabled || p.Nodes[infer.ProviderCPU] != 0 {
+	if p.Active != "tensorrt" || p.TensorRT == nil || !p.TensorRT.Enabled || p.Nodes["cpu"] != 0 {
 		t.Errorf("ready says %+v %+v", p, p.TensorRT)
 	}
 	chunk := make([]float32, 160)
