@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -150,7 +151,9 @@ func try(ctx context.Context, r trialRequest) (trialAnswer, error) {
 		child.Env = append(os.Environ(), EnvLibrary+"="+library)
 	}
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // never without us
+	runtime.LockOSThread() // the child goes with the thread that started it, which so must last
 	err = child.Run()
+	runtime.UnlockOSThread()
 	if err != nil {
 		return trialAnswer{}, fmt.Errorf("first session, tried in a process of its own: %s", ending(child, err, errOut.String()))
 	}

@@ -76,6 +76,16 @@ func TestEnginesCannotBeBuiltWithoutAGPU(t *testing.T) {
 	}
 }
 
+// Nor does the daemon start: it says the same.
+func TestDaemonRefusesTensorRTWithoutAGPU(t *testing.T) {
+	onACPU(t)
+	t.Setenv("AUTOVOICED_INFER_PROVIDER", "tensorrt")
+	code, _, text := said(t)
+	if code != exitModel || !strings.Contains(text, "libnvinfer.so.10 (TensorRT)") || !strings.Contains(text, "allow fallback") {
+		t.Errorf("exit code %d: %s", code, text)
+	}
+}
+
 func TestEnginesAreListedVerifiedAndCleaned(t *testing.T) {
 	dir := onACPU(t)
 	if code, out, _ := said(t, "engines", "list"); code != exitOK || !strings.Contains(out, "no engines in "+dir) {
