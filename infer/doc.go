@@ -21,6 +21,11 @@
 // session through I/O binding, twice, so that the state written by one run is the state read by
 // the next without a copy (binding.go).
 //
+// A GPU is asked for by name. Libraries and their versions are looked at before ONNX Runtime hears of a
+// provider (provider_machine.go); engines of TensorRT are built and first tried in a child of the same
+// binary, which answers TrialCommand with Trial, and kept in a cache (tensorrt.go, enginecache.go); a
+// profiled warm-up says where each node ran (profile.go).
+//
 // Nothing falls back silently: a provider that cannot be had is refused, unless the policy's
 // Fallback allows it, and then Provider and Warnings say so.
 package infer

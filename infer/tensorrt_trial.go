@@ -151,7 +151,7 @@ func try(ctx context.Context, r trialRequest) (trialAnswer, error) {
 		child.Env = append(os.Environ(), EnvLibrary+"="+library)
 	}
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // never without us
-	runtime.LockOSThread() // the child goes with the thread that started it, which so must last
+	runtime.LockOSThread()                                               // the child goes with the thread that started it, which so must last
 	err = child.Run()
 	runtime.UnlockOSThread()
 	if err != nil {
