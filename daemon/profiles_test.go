@@ -383,8 +383,8 @@ func TestBrokenProfiles(t *testing.T) {
 
 func TestProfilesWithoutAHome(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", "relative/is/ignored")
-	t.Setenv("HOME", "/home/somebody")
-	if got, want := OpenProfiles().Folder("x"), "/home/somebody/.local/share/autovoice/profiles/x"; got != want {
+	t.Setenv("HOME", "/srv/somebody")
+	if got, want := OpenProfiles().Folder("x"), "/srv/somebody/.local/share/autovoice/profiles/x"; got != want {
 		t.Errorf("folder %s, want %s", got, want)
 	}
 	t.Setenv("HOME", "")

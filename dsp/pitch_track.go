@@ -86,9 +86,9 @@ func (t *pitchTracker) tooQuiet(cands []pitchCandidate, level float64) bool {
 	for _, c := range cands {
 		best = max(best, c.strength+pitchHarmony*c.harmony)
 	}
-	clear := best - pitchThreshold
+	margin := best - pitchThreshold
 	below := t.peak - level
-	return below > pitchFar && clear > pitchClear && clear < pitchLevel*below
+	return below > pitchFar && margin > pitchClear && margin < pitchLevel*below
 }
 
 // reach is the cost of the cheapest way from the frame before to a candidate.

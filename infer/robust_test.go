@@ -216,7 +216,8 @@ func vowel(seconds float64) []float32 {
 		for h := 1.0; h < 25; h++ {
 			formants := 0.05
 			for _, hz := range []float64{700, 1200, 2600} {
-				formants += 1 / (1 + math.Pow((h*131-hz)/120, 2))
+				away := (h*131 - hz) / 120
+				formants += 1 / (1 + away*away)
 			}
 			x[i] += float32(0.5 * formants / (h * math.Sqrt(h)) * math.Sin(2*math.Pi*h*phase))
 		}
