@@ -25,7 +25,7 @@ from onnx import numpy_helper
 
 from step import Step
 from targets import TARGETS
-from voice import F0_DELAY_MS, FFT, FLOOR, HOP_IN, HOP_OUT, LOOKAHEAD_MS, MELS, RATE_IN, RATE_OUT, WINDOW, Voice
+from voice import F0_DELAY_MS, HOP_IN, HOP_OUT, LOOKAHEAD_MS, MEL, MELS, RATE_IN, RATE_OUT, Voice
 
 HOPS = (1, 2, 4, 32)
 SMALL = 4096                                # values; what is smaller is not worth a cast
@@ -47,7 +47,7 @@ def load(path):
 def contract(voice, speakers, name):
     return {'format': 1, 'kind': 'voice', 'name': name, 'sample_rate_in': RATE_IN, 'sample_rate_out': RATE_OUT, 'hop_in': HOP_IN, 'hop_out': HOP_OUT,
             'hops': list(HOPS), 'lookahead_ms': LOOKAHEAD_MS, 'f0_delay_ms': F0_DELAY_MS, 'noise': 'normal', 'state': Step(voice, 1).first_state().numel(),
-            'mel': {'n_fft': FFT, 'window': WINDOW, 'hop': HOP_IN, 'bands': MELS, 'fmin': 0, 'fmax': RATE_IN / 2, 'floor': FLOOR, 'scale': 'slaney'},
+            'mel': MEL,
             'voices': [{'name': t.name, 'sex': t.sex, 'median_hz': t.median_hz, 'embedding': [round(float(x), 6) for x in speakers[t.name]],
                         'reference': f'{t.name}.flac', 'description': t.description, 'licence': 'Apache-2.0'} for t in TARGETS if t.name in speakers],
             'licence': 'Apache-2.0', 'made_by': 'infer/train', 'sources': SOURCES}

@@ -14,7 +14,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from voice import FFT, FLOOR, HOP_IN, MELS, RATE_IN, WINDOW
+from voice import HOP_IN, MEL, MELS, RATE_IN
 
 FRAMES, EMBEDDING = 160, 256
 QUIET = 10.0                         # nats below the mean power at which a band counts as silent
@@ -69,7 +69,7 @@ def load(path):
 
 def contract():
     return {'format': 1, 'kind': 'speaker', 'name': 'speaker', 'sample_rate_in': RATE_IN, 'hop_in': HOP_IN, 'frames': FRAMES, 'embedding': EMBEDDING,
-            'mel': {'n_fft': FFT, 'window': WINDOW, 'hop': HOP_IN, 'bands': MELS, 'fmin': 0, 'fmax': RATE_IN / 2, 'floor': FLOOR, 'scale': 'slaney'},
+            'mel': MEL,
             'licence': 'Apache-2.0', 'made_by': 'infer/train', 'sources': SOURCES}
 
 

@@ -32,9 +32,8 @@ GROUPS = 8                           # parts of a batch, each at one speed
 class Crops:
     "Cuts from within utterances; utterances too short for the fastest speed are passed over."
     def __init__(self, material):
-        ends = torch.cat([material.starts[1:], material.starts.new_tensor([material.hops])])
         self.rows, self.starts = material.rows, material.starts
-        self.room = (ends - self.starts - math.ceil(self.length(SPEEDS[-1]) / HOP_OUT)).clamp(min=0).cumsum(0)
+        self.room = (material.ends - self.starts - math.ceil(self.length(SPEEDS[-1]) / HOP_OUT)).clamp(min=0).cumsum(0)
 
     def length(self, speed):
         return math.ceil((SPAN + 40) * 3 * speed / 40)

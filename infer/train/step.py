@@ -32,7 +32,7 @@ class Step(nn.Module):
         rest = [2 * TAPS, 2 * TAPS, 2, 1, 1, 1]                                 # floats: source, taps, gains, level, pitch, phase
         self.sizes = [*rest, -sum(rest) % voice.width]
         self.curves = torch.cat([F.pad(m, (0, ROWS * COLUMNS - BINS)) for m in (voice.hat, voice.phase)], 1)
-        self.below = torch.where(torch.arange(2 * BANDS) < LOW, 0.0, -1e9)      # the lowest bands of the pulse filter; nothing else
+        self.below = torch.where(torch.arange(2 * BANDS) < LOW, 0.0, -1e9)     # the lowest bands of the pulse filter; nothing else
         self.share, self.inner, self.outer = fourier()
         fade = voice.fade.view(-1, BLOCK)
         self.fades = torch.stack([fade, 1 - fade], 1)                           # rows of a hop; now, old

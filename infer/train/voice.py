@@ -22,6 +22,8 @@ LATE = int(RATE_OUT * LOOKAHEAD_MS / 1000)    # samples by which the output lags
 F0_DELAY_MS = 20                     # how old the pitch of a hop is
 SPEAKER = 256
 MELS, FFT, WINDOW, FLOOR = 80, 512, 400, 1e-10
+# The same, as contracts tell it.
+MEL = {'n_fft': FFT, 'window': WINDOW, 'hop': HOP_IN, 'bands': MELS, 'fmin': 0, 'fmax': RATE_IN / 2, 'floor': FLOOR, 'scale': 'slaney'}
 SILENT = 0.5 * math.log(FLOOR * MELS)       # the level of nothing at all
 BANDS, TAPS, FILTER_FFT = 64, 512, 1024
 LOW = 6                              # bands below about 220 Hz
