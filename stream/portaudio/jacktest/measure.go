@@ -31,6 +31,11 @@ func (r Report) String() string {
 		ms(r.P50), ms(r.P99), ms(r.Max), ms(r.P99-r.P50), r.Lost, r.Segments, r.Steps, r.Gaps, ms(r.Silence), r.Skipped, r.Xruns)
 }
 
+// Unexcused is how many segments were lost beyond what the server's own xruns explain: without real-time
+// priority, on a machine that is busy with something else, jackd drops cycles that no client can save. Each
+// of its xruns excuses one segment.
+func (r Report) Unexcused() int { return max(0, r.Lost-r.Xruns) }
+
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // Within measures until a report is within the bar, three times at most, and returns the last. A
