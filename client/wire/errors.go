@@ -26,6 +26,8 @@ const (
 	CodeIdleTimeout     Code = "idle_timeout"
 	CodeRateLimit       Code = "rate_limit"
 	CodeSlowClient      Code = "slow_client"
+	CodeUnknownJob      Code = "unknown_job"
+	CodeTooManyJobs     Code = "too_many_jobs"
 	CodeShuttingDown    Code = "shutting_down"
 	CodeInternal        Code = "internal"
 )
@@ -66,6 +68,8 @@ var rules = []rule{
 	{CodeIdleTimeout, true, ClosePolicy},
 	{CodeRateLimit, true, ClosePolicy},
 	{CodeSlowClient, true, ClosePolicy},
+	{CodeUnknownJob, false, ClosePolicy},
+	{CodeTooManyJobs, true, CloseTryLater},
 	{CodeShuttingDown, true, CloseGoingAway},
 	{CodeInternal, true, CloseInternal},
 }
