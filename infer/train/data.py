@@ -162,16 +162,47 @@ def some(batch, p, device):
     return torch.rand(batch, 1, device=device) < p
 
 
+def chords(shape, device, notes=4, partials=6):
+    "Music of unit power, more or less: notes that change together every 0.2 to 1 s, each struck and dying away."
+    batch, n = shape
+    t = torch.arange(n, device=device) / RATE_IN
+    beat = t / torch.empty(batch, 1, device=device).uniform_(0.2, 1.0) + torch.rand(batch, 1, device=device)
+    key = torch.randint(36, 85, (batch, notes, int(beat.max()) + 1), device=device)
+    hz = 440 * 2 ** ((key.gather(2, beat.long()[:, None].expand(-1, notes, -1)) - 69) / 12)
+    phase = 2 * torch.pi * (torch.cumsum(hz.double() / RATE_IN, 2) % 1).float()
+    falls = torch.rand(batch, 1, 1, device=device) * 1.5                       # how fast higher partials weaken
+    tone = sum(torch.sin(k * phase) * k ** -falls * (k * hz < RATE_IN / 2) for k in range(1, partials + 1)).sum(1)
+    music = tone * torch.exp(-torch.empty(batch, 1, device=device).uniform_(0.3, 6) * (beat % 1))
+    return music / (music.square().mean(1, keepdim=True).sqrt() + 1e-5)
+
+
+def crowd(audio, people=3):
+    "Others of the batch talking at once, at unit power."
+    babble = sum(audio.roll(k, 0) for k in range(1, people + 1))
+    return babble / (babble.square().mean(1, keepdim=True).sqrt() + 1e-5)
+
+
+def swelling(x):
+    "Now loud, now quiet, as traffic and crowds of a game are: up to 12 dB either way, over a quarter of a second or more."
+    knots = torch.empty(len(x), 1, max(2, x.shape[1] * 4 // RATE_IN), device=x.device).uniform_(-12, 12)
+    return x * 10 ** (F.interpolate(knots, x.shape[1], mode='linear')[:, 0] / 20)
+
+
+def around(audio):
+    "What is heard beside a voice: noise of any colour, steady or not, music, or people."
+    batch, device = audio.shape[0], audio.device
+    noise = coloured(audio.shape, device, torch.rand(batch, 1, device=device) * 1.2)
+    noise = torch.where(some(batch, 0.4, device), swelling(noise), noise)
+    noise = torch.where(some(batch, 0.25, device), chords(audio.shape, device), noise)
+    return torch.where(some(batch, 0.2, device), crowd(audio), noise)
+
+
 def weather(audio):
     "audio [B, n] at 16 kHz -> as a stranger's microphone hears it"
     batch, device = audio.shape[0], audio.device
     x = torch.where(some(batch, 0.3, device), room(audio, RATE_IN), audio)
     x = torch.where(some(batch, 0.6, device), microphone(x), x)
     power = x.square().mean(1, keepdim=True).sqrt() + 1e-5
-    noise = coloured(x.shape, device, torch.rand(batch, 1, device=device) * 1.2)
-    babble = audio.roll(1, 0) + audio.roll(3, 0)
-    babble = babble / (babble.square().mean(1, keepdim=True).sqrt() + 1e-5)
-    noise = torch.where(some(batch, 0.15, device), babble, noise)
-    snr = 8 + 37 * torch.rand(batch, 1, device=device)
-    x = torch.where(some(batch, 0.6, device), x + noise * power * 10 ** (-snr / 20), x)
+    snr = 3 + 37 * torch.rand(batch, 1, device=device)
+    x = torch.where(some(batch, 0.65, device), x + around(audio) * power * 10 ** (-snr / 20), x)
     return torch.where(some(batch, 0.05, device), torch.clamp(x, -2 * power, 2 * power), x)

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from data import LEVEL, centroids, down, load_pairs, load_real, weather
 from ge2e import GE2E
 from losses import Critic, level_loss, spectral_loss, words_loss
+from pack import load
 from targets import TARGETS
 from voice import HOP_OUT, RATE_OUT, Voice, log_mel
 from whisper import Teacher
@@ -41,6 +42,8 @@ class Trainer:
             m.listen(self.ge2e)
         self.targets = centroids(self.pairs, len(TARGETS))
         self.homes = torch.tensor([t.median_hz for t in TARGETS], device=self.device)
+        speaking = [(m.speaker[heard], m.home[heard]) for m in (self.pairs, self.real) for heard in [(m.home > 0) & (m.who < 0)]]
+        self.people, self.people_homes = (torch.cat(x) for x in zip(*speaking))
         print(f'pairs {self.pairs.hops / 6000:.1f} min x {len(self.pairs.rows)}, real {self.real.hops / 6000:.1f} min', flush=True)
         self.shape = {'encoder': args.encoder}
         self.voice = Voice(**self.shape).to(self.device)
@@ -52,6 +55,8 @@ class Trainer:
         self.path = Path(args.out) / 'checkpoint.pt'
         if self.path.exists():
             self.resume()
+        elif args.start:
+            self.start(args.start)
 
     def resume(self):
         c = torch.load(self.path, map_location=self.device)
@@ -59,6 +64,13 @@ class Trainer:
         self.opt.load_state_dict(c['opt']), self.judge.load_state_dict(c['judge'])
         self.mean, self.step, self.spent = c['mean'], c['step'], c['spent']
         print(f'resumed at step {self.step}', flush=True)
+
+    def start(self, pack):
+        "From a pack that was trained before: all but the head that only training has."
+        known = {k: v.to(self.device) for k, v in load(pack)[0].state_dict().items() if not k.startswith('teacher.')}
+        self.voice.load_state_dict(known, strict=False)
+        self.mean |= {k: v.clone() for k, v in known.items()}
+        print(f'started from {pack}', flush=True)
 
     def hear(self, source):
         "-> log-mel of what a stranger's microphone makes of it, and the gain it was given"
@@ -77,12 +89,20 @@ class Trainer:
         return made / gain, content
 
     def others(self, count):
-        "Speakers to convert to, half of them built in: embeddings and median pitches."
+        """Speakers to convert to: embeddings and median pitches. Half of them are built in, the others anyone of the
+        material; of those, one in three is nobody, half way between two."""
         pick = torch.randint(len(self.targets), (count,), device=self.device)
-        speaker, home = self.targets[pick], self.homes[pick]
-        at = torch.randint(self.real.speaker.shape[1], (count,), device=self.device)
-        anyone = (torch.rand(count, device=self.device) < 0.5) & (self.real.home[0, at] > 0)
-        return torch.where(anyone[:, None], self.real.speaker[0, at], speaker), torch.where(anyone, self.real.home[0, at], home)
+        anyone = torch.rand(count, device=self.device) < 0.5
+        speaker, home = self.anyone(count)
+        second, other = self.anyone(count)
+        between = torch.rand(count, device=self.device) < 1 / 3
+        speaker = torch.where(between[:, None], F.normalize(speaker + second, dim=1), speaker)
+        home = torch.where(between, (home * other).sqrt(), home)
+        return torch.where(anyone[:, None], speaker, self.targets[pick]), torch.where(anyone, home, self.homes[pick])
+
+    def anyone(self, count):
+        pick = torch.randint(len(self.people), (count,), device=self.device)
+        return self.people[pick], self.people_homes[pick]
 
     def copy(self):
         """The target is known: aligned pairs, and real speakers as their own targets."""
@@ -199,15 +219,16 @@ def main():
     p.add_argument('--seconds', type=float, default=500)
     p.add_argument('--total', type=float, default=500)
     p.add_argument('--steps', type=float, default=1e9)
-    p.add_argument('--batch', type=int, default=64, help='crops whose target is known')
-    p.add_argument('--cross', type=int, default=36, help='crops whose target is unknown')
-    p.add_argument('--critic', type=int, default=24, help='of each, shown to the critics')
+    p.add_argument('--batch', type=int, default=128, help='crops whose target is known')
+    p.add_argument('--cross', type=int, default=72, help='crops whose target is unknown')
+    p.add_argument('--critic', type=int, default=32, help='of each, shown to the critics')
     p.add_argument('--hops', type=int, default=195)
     p.add_argument('--encoder', type=int, nargs='+', default=[1, 2, 4, 8, 1, 2, 4, 8], help='dilations')
+    p.add_argument('--start', help='a pack to start from')
     p.add_argument('--rate', type=float, default=1e-3)
     p.add_argument('--content', type=float, default=1.0)
     p.add_argument('--words', type=float, default=1.0)
-    p.add_argument('--speaker', type=float, default=0.5)
+    p.add_argument('--speaker', type=float, default=0.8)
     p.add_argument('--cross-from', type=float, default=0.1, help='share of the training after which crossings begin')
     p.add_argument('--adversary', type=float, default=0.05)
     p.add_argument('--gan-from', type=float, default=0.4)
