@@ -105,6 +105,7 @@ func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sin
 	}
 	s.before.Store(s.pipeline.Load()) // first, so that there is always something to show
 	s.pipeline.Store(p)
+	defer s.studio.meters.watch(s.kind, p)()
 	return p.Run(ctx)
 }
 

@@ -3,14 +3,11 @@ package daemon
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -279,72 +276,5 @@ func TestPageHealthAndVoices(t *testing.T) {
 	}
 	if i := slices.IndexFunc(voices, func(v wire.Voice) bool { return v.Default }); i < 0 || voices[i].Name != passthrough {
 		t.Errorf("voices %+v, want %s as the default", voices, passthrough)
-	}
-}
-
-var metricLine = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)$`)
-
-// TestMetrics reads the exposition as Prometheus does: HELP, then TYPE, then the family's own samples,
-// no sample twice, every value a number.
-func TestMetrics(t *testing.T) {
-	d := serve(t, func(c *Config) { c.Voice.Name = tinyVoice })
-	speaking(t, d, 16000)
-	_, body := get(t, d, "/metrics")
-	var family, kind string
-	families, seen := map[string]bool{}, map[string]bool{}
-	for _, line := range strings.Split(strings.TrimSuffix(body, "\n"), "\n") {
-		if rest, ok := strings.CutPrefix(line, "# HELP "); ok {
-			name, help, _ := strings.Cut(rest, " ")
-			if families[name] || help == "" {
-				t.Errorf("family %s is told twice or has no help", name)
-			}
-			family, kind, families[name] = name, "", true
-			continue
-		}
-		if rest, ok := strings.CutPrefix(line, "# TYPE "); ok {
-			name, k, _ := strings.Cut(rest, " ")
-			if name != family || !slices.Contains([]string{"counter", "gauge", "summary"}, k) {
-				t.Errorf("type line %q after help for %s", line, family)
-			}
-			kind = k
-			continue
-		}
-		m := metricLine.FindStringSubmatch(line)
-		if m == nil {
-			t.Errorf("line %q is no sample", line)
-			continue
-		}
-		base := m[1]
-		if kind == "summary" {
-			base = strings.TrimSuffix(strings.TrimSuffix(base, "_sum"), "_count")
-		}
-		if v, err := strconv.ParseFloat(m[3], 64); base != family || err != nil || math.IsNaN(v) {
-			t.Errorf("line %q in family %s", line, family)
-		}
-		if kind == "counter" != strings.HasSuffix(family, "_total") {
-			t.Errorf("%s %s: counters and only they end in _total", kind, family)
-		}
-		if key := m[1] + "{" + m[2]; seen[key] {
-			t.Errorf("sample %s is told twice", key)
-		} else {
-			seen[key] = true
-		}
-	}
-	for _, want := range []string{
-		"autovoiced_frames_in_total 16000", "autovoiced_frames_out_total 16000", "autovoiced_sessions 1",
-		`autovoiced_device_state{state="off"} 1`,
-		fmt.Sprintf(`autovoiced_stage_compute_seconds_count{session="stream-1",kind="stream",stage=%q} 100`, stream.StageConversion),
-	} {
-		if !strings.Contains(body, want+"\n") {
-			t.Errorf("no line %q in\n%s", want, body)
-		}
-	}
-}
-
-func TestMetricsEscapeLabels(t *testing.T) {
-	var b strings.Builder
-	(&metrics{out: &b}).family("x", "gauge", "h", one(1, label{"a", "q\"b\\s\nn"}))
-	if want := "# HELP x h\n# TYPE x gauge\nx{a=\"q\\\"b\\\\s\\nn\"} 1\n"; b.String() != want {
-		t.Errorf("got %q, want %q", b.String(), want)
 	}
 }

@@ -19,6 +19,7 @@ type studio struct {
 	defaultVoice string
 	provider     infer.Provider // of the default voice
 	warnings     []string
+	meters       meters
 }
 
 // newStudio opens the voices and loads the default one, so that what is missing shows now and not when

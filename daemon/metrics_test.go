@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/autovoiced/autovoiced/stream"
+)
+
+// scrape reads the metrics as Prometheus does.
+func scrape(t *testing.T, d *testDaemon) map[string]*dto.MetricFamily {
+	t.Helper()
+	code, body := get(t, d, "/metrics")
+	if code != 200 {
+		t.Fatalf("%d %s", code, body)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
+
+// find gives the one sample that has the labels, written name=value.
+func find(t *testing.T, families map[string]*dto.MetricFamily, name string, labels ...string) *dto.Metric {
+	t.Helper()
+	for _, m := range families[name].GetMetric() {
+		n := 0
+		for _, l := range m.GetLabel() {
+			for _, want := range labels {
+				if l.GetName()+"="+l.GetValue() == want {
+					n++
+				}
+			}
+		}
+		if n == len(labels) {
+			return m
+		}
+	}
+	t.Errorf("no %s%v", name, labels)
+	return &dto.Metric{}
+}
+
+// TestMetricsAreClean holds every name, unit, type and help to what Prometheus' own linter asks.
+func TestMetricsAreClean(t *testing.T) {
+	d := serve(t, func(c *Config) { c.Voice.Name = tinyVoice })
+	speaking(t, d, 1600)
+	_, body := get(t, d, "/metrics")
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	families := scrape(t, d)
+	for _, f := range newMetrics(d.Daemon).families {
+		switch got, ok := families[f.name]; {
+		case !ok && f.name != "autovoiced_errors_total" && f.name != "autovoiced_notices_total": // none were told
+			t.Errorf("%s has no sample", f.name)
+		case ok && (got.GetType() == dto.MetricType_HISTOGRAM) != (f.spread != nil):
+			t.Errorf("%s is a %v", f.name, got.GetType())
+		}
+	}
+}
+
+// TestMetricsOutliveSessions: what a session did stays counted when it has ended, and is counted once.
+func TestMetricsOutliveSessions(t *testing.T) {
+	d := serve(t, func(c *Config) { c.Voice.Name = tinyVoice })
+	first := speaking(t, d, 16000)
+	check := func(chunks uint64, sessions float64) {
+		t.Helper()
+		all := scrape(t, d)
+		h := find(t, all, "autovoiced_stage_compute_seconds", "kind=stream", "stage="+stream.StageConversion).GetHistogram()
+		if h.GetSampleCount() != chunks || h.GetSampleSum() <= 0 {
+			t.Errorf("%d chunks of %v s in the histogram, want %d", h.GetSampleCount(), h.GetSampleSum(), chunks)
+		}
+		before := uint64(0)
+		for _, b := range h.GetBucket() {
+			if b.GetCumulativeCount() < before || b.GetCumulativeCount() > chunks {
+				t.Errorf("%d within %v s after %d", b.GetCumulativeCount(), b.GetUpperBound(), before)
+			}
+			before = b.GetCumulativeCount()
+		}
+		for name, want := range map[string]float64{
+			"autovoiced_chunks_total": float64(chunks), "autovoiced_audio_seconds_total": float64(chunks) / 100,
+		} {
+			if got := find(t, all, name, "kind=stream").GetCounter().GetValue(); got < want-1e-9 || got > want+1e-9 {
+				t.Errorf("%s %v, want %v", name, got, want)
+			}
+		}
+		if got := find(t, all, "autovoiced_frames_out_total").GetCounter().GetValue(); got != float64(chunks)*160 {
+			t.Errorf("%v frames out, want %v", got, chunks*160)
+		}
+		if got := find(t, all, "autovoiced_sessions", "kind=stream").GetGauge().GetValue(); got != sessions {
+			t.Errorf("%v sessions, want %v", got, sessions)
+		}
+	}
+	check(100, 1)
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the first has ended", func() bool { return d.Status().Totals.SessionsActive == 0 })
+	check(100, 0)
+	speaking(t, d, 8000)
+	check(150, 1)
+	if got := find(t, scrape(t, d), "autovoiced_frames_dropped_total", "reason=catch_up").GetCounter().GetValue(); got != 0 {
+		t.Errorf("%v frames dropped, want a 0 that can be seen", got)
+	}
+}
