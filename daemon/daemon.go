@@ -38,6 +38,8 @@ type Daemon struct {
 	guests   guests
 	sockets  sync.WaitGroup // handlers that may have taken a connection from HTTP
 	watchers atomic.Int64
+	uploads  atomic.Int64
+	hearing  chan struct{} // full while recordings are heard
 	hard     context.Context
 	abandon  context.CancelFunc
 	phase    atomic.Value // string
@@ -52,7 +54,7 @@ func New(cfg Config, log *Log) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{studio: s, log: log, ready: make(chan struct{})}
+	d := &Daemon{studio: s, log: log, ready: make(chan struct{}), hearing: make(chan struct{}, 1)}
 	d.sessions.limit = cfg.HTTP.MaxSessions
 	d.guests.limit = guestsPerSession*cfg.HTTP.MaxSessions + guestsAnyway
 	d.hard, d.abandon = context.WithCancel(context.Background())
@@ -87,7 +89,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler: d.handler(), MaxHeaderBytes: wire.MaxControl,
 		ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: stdlog.New(httpFaults{d.faults}, "", 0),
+		ErrorLog:    stdlog.New(httpFaults{d.faults}, "", 0),
+		BaseContext: func(net.Listener) context.Context { return ctx }, // a stop ends what a request still waits for
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

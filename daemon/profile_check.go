@@ -50,6 +50,11 @@ func (e *RefusedError) Error() string {
 	return "the recordings do not make a voice: " + strings.Join(texts, "; ")
 }
 
+// unreadableError is a recording that cannot be read.
+type unreadableError struct{ error }
+
+func (e *unreadableError) Unwrap() error { return e.error }
+
 // Clip is one recording that a target was made of, as it is kept and as it was measured.
 type Clip struct {
 	File           string  `json:"file"`   // in the profile's folder
@@ -107,7 +112,7 @@ func hear(ctx context.Context, cfg infer.Config, paths []string) (study *Study, 
 	for _, path := range paths {
 		c, err := readClip(ctx, path)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, &unreadableError{err}
 		}
 		if err := s.take(c); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", path, err)

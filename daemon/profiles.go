@@ -34,6 +34,9 @@ const (
 // ErrNoProfile is what a lookup by a wrong name wraps.
 var ErrNoProfile = errors.New("there is no profile")
 
+// errProfileName is a name that no profile can have.
+var errProfileName = errors.New("profile name")
+
 // Profile is a target that is kept: a folder of its name, with profile.json and the clips.
 type Profile struct {
 	Format  int       `json:"format"`
@@ -74,7 +77,7 @@ var profileName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{0,39}$`)
 
 func checkProfileName(name string) error {
 	if !profileName.MatchString(name) {
-		return fmt.Errorf("profile name %q, allowed: 1 to 40 letters, digits, '-', '_' and '.', beginning with a letter or digit", name)
+		return fmt.Errorf("%w %q, allowed: 1 to 40 letters, digits, '-', '_' and '.', beginning with a letter or digit", errProfileName, name)
 	}
 	return nil
 }
@@ -96,7 +99,7 @@ func (p *Profiles) free(cfg infer.Config, name string) error {
 		return closed
 	}
 	if err == nil {
-		return fmt.Errorf("%q is the name of a built-in voice; choose another for the profile", name)
+		return fmt.Errorf("%q is the name of a built-in voice; choose another for the profile: %w", name, fs.ErrExist)
 	}
 	if _, err := os.Lstat(p.Folder(name)); err == nil {
 		return alreadyThere(name)
@@ -154,13 +157,9 @@ func sumText(data []byte) string {
 // put lets fill write a folder and gives it the profile's name when all of it is there. Of several who
 // put the same name, one succeeds.
 func (p *Profiles) put(name string, fill func(folder string) error) error {
-	if err := os.MkdirAll(p.folder, 0o700); err != nil {
-		return fmt.Errorf("profiles: %w", err)
-	}
-	p.sweep()
-	part, err := os.MkdirTemp(p.folder, ".new-")
+	part, err := p.scratch()
 	if err != nil {
-		return fmt.Errorf("profiles: %w", err)
+		return err
 	}
 	defer os.RemoveAll(part) //nolint:errcheck // after the rename there is nothing of that name
 	if err := fill(part); err != nil {
@@ -175,6 +174,23 @@ func (p *Profiles) put(name string, fill func(folder string) error) error {
 		return fmt.Errorf("profile %s: %w", name, err)
 	}
 	return syncFolder(p.folder)
+}
+
+// scratch is a new folder beside the profiles that nobody lists; should its maker die, it is swept up
+// later.
+func (p *Profiles) scratch() (string, error) {
+	if p.err != nil {
+		return "", p.err
+	}
+	if err := os.MkdirAll(p.folder, 0o700); err != nil {
+		return "", fmt.Errorf("profiles: %w", err)
+	}
+	p.sweep()
+	folder, err := os.MkdirTemp(p.folder, ".new-")
+	if err != nil {
+		return "", fmt.Errorf("profiles: %w", err)
+	}
+	return folder, nil
 }
 
 // write puts profile.json into a folder, in place of the one that may be there.

@@ -20,6 +20,8 @@ const (
 	CodeNotStarted      Code = "not_started"
 	CodeAlreadyStarted  Code = "already_started"
 	CodeUnauthorized    Code = "unauthorized"
+	CodeUnknownProfile  Code = "unknown_profile"
+	CodeNameTaken       Code = "name_taken"
 	CodeTooLarge        Code = "too_large"
 	CodeTooManySessions Code = "too_many_sessions"
 	CodeStartTimeout    Code = "start_timeout"
@@ -62,6 +64,8 @@ var rules = []rule{
 	{CodeNotStarted, false, ClosePolicy},
 	{CodeAlreadyStarted, false, ClosePolicy},
 	{CodeUnauthorized, false, ClosePolicy},
+	{CodeUnknownProfile, false, ClosePolicy},
+	{CodeNameTaken, false, ClosePolicy},
 	{CodeTooLarge, false, CloseTooLarge},
 	{CodeTooManySessions, true, CloseTryLater},
 	{CodeStartTimeout, true, ClosePolicy},
