@@ -27,6 +27,12 @@ type binding struct {
 	// do not pin them: Go does not move its heap, and a leaked pin would end the process.
 	tensors []*ort.Tensor[float32]
 	shared  map[string]*ort.Tensor[float32] // one for all graphs: the speaker, and the two states
+
+	// On a GPU the tensors lie in its memory instead (device.go).
+	device   *device
+	speaker  *block
+	gpuState [2]*block
+	values   []boundValue
 }
 
 // graph is one network's part of a binding.
@@ -37,12 +43,20 @@ type graph struct {
 	audio  []float32
 
 	mel, f0, noise []float32 // of inputs; nil where the graph has none such
+
+	gpu *gpuGraph // nil on the CPU
 }
 
 // newBinding binds the network for one hop, and one for more if there are two.
 func newBinding(c *Contract, nets []network) (*binding, error) {
 	b := &binding{single: new(graph), shared: map[string]*ort.Tensor[float32]{}}
-	err := b.bind(c, b.single, nets[0])
+	gpu, err := gpuWanted(c, nets[0])
+	if err == nil && gpu {
+		b.device, err = openDevice()
+	}
+	if err == nil {
+		err = b.bind(c, b.single, nets[0])
+	}
 	if err == nil && len(nets) > 1 {
 		b.more = new(graph)
 		err = b.bind(c, b.more, nets[1])
@@ -61,6 +75,13 @@ func (b *binding) bind(c *Contract, g *graph, net network) error {
 			return fmt.Errorf("bind: %w", err)
 		}
 		g.io[i] = io
+	}
+	if b.device != nil {
+		if err := b.bindGPU(c, g); err != nil {
+			return err
+		}
+		g.mel, g.f0, g.noise = g.inputs["mel"], g.inputs["f0"], g.inputs["noise"]
+		return nil
 	}
 	for _, in := range c.inputs(g.hops) {
 		if in.name == "state" {
@@ -133,8 +154,18 @@ func (b *binding) in(name string) []float32 { return b.single.inputs[name] }
 
 // run does one run of a graph: inputs in, audio and the next state out.
 func (b *binding) run(g *graph) error {
+	if g.gpu != nil {
+		if err := b.device.upload(g.gpu.block, g.gpu.inputs, b.speaker); err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
+	}
 	if err := g.net.RunWithBinding(g.io[b.turn]); err != nil {
 		return fmt.Errorf("run: %w", err)
+	}
+	if g.gpu != nil {
+		if err := b.device.download(g.gpu.block, g.gpu.audio[0], g.gpu.audio[1]); err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
 	}
 	b.turn = 1 - b.turn
 	return nil
@@ -164,6 +195,11 @@ func (b *binding) reset() {
 	b.turn = 0
 	clear(b.state[0])
 	clear(b.state[1])
+	for _, s := range b.gpuState {
+		if s != nil {
+			b.device.zero(s)
+		}
+	}
 }
 
 // close accepts a half-built binding and may be called again.
@@ -184,5 +220,12 @@ func (b *binding) close() error {
 		errs = append(errs, t.Destroy())
 	}
 	b.tensors = nil
+	for i := range b.values {
+		b.values[i].release()
+	}
+	b.values = nil
+	if b.device != nil {
+		errs = append(errs, b.device.close())
+	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,191 @@
+package infer
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// hostCUDA is CUDA's runtime with the host's memory in the GPU's place: what is not copied to it is not heard, and what is not given
+// back is counted. ONNX Runtime on the CPU computes with it as a GPU's provider does with a GPU's.
+const hostCUDA = `
+	#include <stdlib.h>
+	#include <string.h>
+	int held, fail, copies;
+	int cudaMalloc(void **p, size_t n) { if (fail) return fail; held++; *p = memset(malloc(n), 0x7f, n); return 0; }
+	int cudaFree(void *p) { held--; free(p); return 0; }
+	int cudaMallocHost(void **p, size_t n) { return cudaMalloc(p, n); }
+	int cudaFreeHost(void *p) { return cudaFree(p); }
+	int cudaMemcpyAsync(void *to, const void *from, size_t n, int kind, void *s) { if (fail) return fail; copies++; memcpy(to, from, n); return 0; }
+	int cudaMemsetAsync(void *p, int v, size_t n, void *s) { memset(p, v, n); return fail; }
+	int cudaStreamCreateWithFlags(void **s, unsigned f) { return cudaMalloc(s, 1); }
+	int cudaStreamDestroy(void *s) { return cudaFree(s); }
+	int cudaStreamSynchronize(void *s) { return fail; }
+	int cudaMemGetInfo(size_t *f, size_t *t) { *f = 1 << 30; *t = 2u << 30; return 0; }
+	const char *cudaGetErrorName(int e) { return e == 2 ? "cudaErrorMemoryAllocation" : "cudaErrorLaunchFailure"; }`
+
+type deviceCounters struct{ held, fail, copies *int32 }
+
+// onHostCUDA makes bindings believe that networks want everything on a GPU, from when they are made until the test ends.
+func onHostCUDA(t *testing.T) deviceCounters {
+	t.Helper()
+	dir := t.TempDir()
+	compileLibrary(t, dir, "libcudart.so.13", hostCUDA)
+	library := dir + "/libcudart.so.13"
+	r, err := openCUDA(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, err := openShared(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) *int32 { return (*int32)(shared.symbol(name)) }
+	was, wanted := openDevice, gpuWanted
+	gpuWanted = func(*Contract, network) (bool, error) { return true, nil }
+	openDevice = func() (*device, error) {
+		d, err := newDevice(r)
+		if d != nil {
+			d.everything = true
+		}
+		return d, err
+	}
+	t.Cleanup(func() { openDevice, gpuWanted = was, wanted })
+	c := deviceCounters{at("held"), at("fail"), at("copies")}
+	t.Cleanup(func() {
+		if *c.held != 0 {
+			t.Errorf("%d pieces of the GPU's memory not given back", *c.held)
+		}
+	})
+	return c
+}
+
+// Tensors in a GPU's memory sound as those in the host's do, one hop at a time and many, before and after a reset.
+func TestBindingInTheGPUsMemory(t *testing.T) {
+	e := load(t, "voices/first.onnx")
+	voice := e.Contract().Voices[1].Name
+	samples, f0 := speech(100)
+	for _, hops := range []int{1, 4, 32} {
+		want := open(t, e, voice, SessionOptions{Hops: hops, Seed: 3})
+		first := convert(t, want, samples, f0, hops)
+		t.Run(fmt.Sprint(hops), func(t *testing.T) {
+			c := onHostCUDA(t)
+			got := open(t, e, voice, SessionOptions{Hops: hops, Seed: 3})
+			if !same(convert(t, got, samples, f0, hops), first) {
+				t.Error("it sounds otherwise")
+			}
+			got.Reset()
+			*c.copies = 0
+			if !same(convert(t, got, samples, f0, hops), first) {
+				t.Error("it sounds otherwise after a reset")
+			}
+			if runs := int32(len(f0)/hops + len(f0)%hops); *c.copies != 3*runs {
+				t.Errorf("%d copies in %d runs, expected 3 each: inputs, speaker, audio", *c.copies, runs)
+			}
+			if n := testing.AllocsPerRun(20, func() { check(t, got.Convert(make240(hops), samples[:160*hops], f0[:hops])) }); n > 0 {
+				t.Errorf("%v allocations a call", n)
+			}
+		})
+	}
+}
+
+var scratch [32 * 240]float32
+
+func make240(hops int) []float32 { return scratch[:240*hops] }
+
+// A GPU without memory refuses the next session, by name, and keeps the others; one that fails while it runs ends what runs.
+func TestGPUThatFails(t *testing.T) {
+	e := load(t, tinyVoice)
+	c := onHostCUDA(t)
+	voice := e.Contract().Voices[0].Name
+	v, err := e.NewSession(voice, SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, samples, f0 := make([]float32, 240), make([]float32, 160), make([]float32, 1)
+	check(t, v.Convert(out, samples, f0))
+
+	*c.fail = cudaOutOfMemory
+	if _, err := e.NewSession(voice, SessionOptions{}); !errors.Is(err, ErrGPUMemory) || !strings.Contains(err.Error(), "cudaErrorMemoryAllocation") {
+		t.Errorf("without memory: %v", err)
+	}
+	*c.fail = 0
+	check(t, v.Convert(out, samples, f0))
+
+	*c.fail = 719
+	err = v.Convert(out, samples, f0)
+	if !errors.Is(err, ErrGPULost) || !strings.Contains(err.Error(), "CUDA error 719, cudaErrorLaunchFailure") {
+		t.Errorf("lost: %v", err)
+	}
+	*c.fail = 0
+	check(t, v.Close())
+}
+
+func TestGPUMemoryIsTold(t *testing.T) {
+	dir := t.TempDir()
+	compileLibrary(t, dir, "libcudart.so.13", hostCUDA)
+	r, err := openCUDA(dir + "/libcudart.so.13")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if free, total, err := r.memory(); err != nil || free != 1<<30 || total != 2<<30 {
+		t.Errorf("%d of %d free, %v", free, total, err)
+	}
+	compileLibrary(t, dir, "libcudart.so.12", "int nothing;")
+	_, err = openCUDA(dir + "/libcudart.so.12")
+	wantError(t, err, "no CUDA runtime", "a function is missing")
+}
+
+// ONNX Runtime's functions are where we call them: the header of the binding says so.
+func TestFunctionsOfONNXRuntime(t *testing.T) {
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
+	if err != nil {
+		t.Skip("no go tool: ", err)
+	}
+	source := read(t, "device_tensor.go")
+	var program strings.Builder
+	program.WriteString("#include <stddef.h>\n#include \"onnxruntime_c_api.h\"\n")
+	found := 0
+	_, list, _ := strings.Cut(string(source), "enum {\n")
+	list, _, _ = strings.Cut(list, "};")
+	for line := range strings.Lines(list) {
+		var name string
+		var at int
+		if _, err := fmt.Sscanf(strings.ReplaceAll(strings.Trim(line, " ,\n"), " = ", " "), "%s %d", &name, &at); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		found++
+		fmt.Fprintf(&program, "_Static_assert(offsetof(OrtApi, %s) == %d * sizeof(void *), \"%s\");\n", name, at, name)
+	}
+	if found < 10 {
+		t.Fatalf("%d functions found in the source", found)
+	}
+	program.WriteString("_Static_assert(ORT_API_VERSION >= 24, \"version\");\n")
+	cmd := exec.Command("cc", "-fsyntax-only", "-x", "c", "-I", strings.TrimSpace(string(dir)), "-")
+	cmd.Stdin = strings.NewReader(program.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Error("not a machine of 64 bits")
+	}
+}
+
+func TestPlacesOnTheCPU(t *testing.T) {
+	e := load(t, tinyVoice)
+	for _, name := range []string{"mel", "state"} {
+		p, err := placeOf(e.nets[0].net, false, name)
+		if err != nil || p.gpu || p.info == nil {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+	p, err := placeOf(e.nets[0].net, true, "audio")
+	if err != nil || p.gpu {
+		t.Errorf("audio: %+v, %v", p, err)
+	}
+	_, err = placeOf(e.nets[0].net, true, "mel")
+	wantError(t, err, `place of "mel"`, "no such tensor")
+}
