@@ -87,7 +87,7 @@ func (p Policy) resolve(library string) (Provider, []string, error) {
 			settled.Active, settled.Precision = p.Provider, p.Precision
 		}
 	}
-	if p.Precision == FP16 && settled.Active != ProviderTensorRT {
+	if p.Precision == FP16 && settled.Active != ProviderTensorRT && (len(missing) == 0 || p.Fallback) {
 		settled.Precision = FP32
 		missing = append(missing, fmt.Sprintf("precision fp16 is not available on the %s provider, which computes in fp32", settled.Active))
 	}

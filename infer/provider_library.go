@@ -101,7 +101,12 @@ var fileVersion = regexp.MustCompile(`\.so\.([0-9]+(?:\.[0-9]+)*)$`)
 func find(name, folder string) foundLibrary {
 	f := foundLibrary{name: name}
 	known := know(name)
-	shared, err := openShared(lookBeside(name, folder))
+	where := lookBeside(name, folder)
+	err := whole(where)
+	var shared *sharedLibrary
+	if err == nil {
+		shared, err = openShared(where)
+	}
 	if err != nil {
 		why := f.absence(folder, err)
 		f.absent = why == ""
@@ -122,13 +127,37 @@ func find(name, folder string) foundLibrary {
 	return f
 }
 
+// lookBeside gives a library's path where it lies in the folder or in one of LD_LIBRARY_PATH, else the name for the loader to find.
 func lookBeside(name, folder string) string {
-	if beside := filepath.Join(folder, name); folder != "" {
-		if _, err := os.Stat(beside); err == nil {
-			return beside
+	for _, dir := range append([]string{folder}, filepath.SplitList(os.Getenv("LD_LIBRARY_PATH"))...) {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); dir != "" && err == nil && info.Mode().IsRegular() {
+			return path
 		}
 	}
 	return name
+}
+
+// whole refuses a library that is not all there, as a broken download leaves it: loading it ends the process with SIGBUS.
+func whole(path string) error {
+	if !filepath.IsAbs(path) {
+		return nil // the system's
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("%s, %d bytes, is damaged or cut short: %w", path, info.Size(), err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	for _, p := range f.Progs {
+		if end := p.Off + p.Filesz; p.Type == elf.PT_LOAD && end > uint64(info.Size()) {
+			return fmt.Errorf("%s is cut short: %d bytes, expected %d at least", path, info.Size(), end)
+		}
+	}
+	return nil
 }
 
 // absence says what there is in a library's place: another version, or a file that does not load; "" for nothing.
@@ -143,7 +172,11 @@ func (f *foundLibrary) absence(folder string, err error) string {
 			if other == f.name {
 				continue
 			}
-			if shared, err := openShared(lookBeside(other, folder)); err == nil {
+			where := lookBeside(other, folder)
+			if whole(where) != nil {
+				continue
+			}
+			if shared, err := openShared(where); err == nil {
 				defer shared.close()
 				return fmt.Sprintf("not found: version %d is at %s, wanted is %s", major, shared.path, wanted)
 			}
@@ -186,12 +219,15 @@ func providerFiles(provider string) []string {
 
 // linkedByDefault is what the providers of the tested ONNX Runtime link, to be named while they are not there to ask.
 func linkedByDefault(provider string) []string {
-	names := []string{"libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcudnn.so.9"}
+	names := []string{"libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcurand.so.10"}
 	if provider == ProviderTensorRT {
 		names = append(names, "libnvinfer.so.10", "libnvonnxparser.so.10")
 	}
 	return names
 }
+
+// loadedLater is what ONNX Runtime's CUDA provider loads by itself when it first needs it.
+var loadedLater = []string{"libcudnn.so.9", "libcuda.so.1"}
 
 // linkedBy asks the providers themselves which libraries they need, and so which versions: their files say so.
 func linkedBy(folder string, files []string) ([]string, error) {
@@ -202,7 +238,7 @@ func linkedBy(folder string, files []string) ([]string, error) {
 			return nil, fmt.Errorf("%s in %s is no shared library: %w; %s", file, folder, err, cureRuntime)
 		}
 		linked, err := f.ImportedLibraries()
-		if err := errors.Join(err, f.Close()); err != nil {
+		if err := errors.Join(err, whole(filepath.Join(folder, file)), f.Close()); err != nil {
 			return nil, fmt.Errorf("%s in %s: %w; %s", file, folder, err, cureRuntime)
 		}
 		for _, name := range linked {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -49,16 +50,21 @@ func surveyMachine(provider, runtime string, to purpose) (*survey, error) {
 	} else {
 		linked = names
 	}
-	for _, name := range append(linked, "libcuda.so.1") {
+	for _, name := range loadedLater {
+		if !slices.Contains(linked, name) {
+			linked = append(linked, name)
+		}
+	}
+	for _, name := range linked {
 		s.libraries = append(s.libraries, find(name, folder))
 	}
-	missing = append(missing, s.meet()...)
+	unmet := s.meet()
 	if to == building && provider == ProviderTensorRT && s.machine.TensorRT != "" {
 		s.libraries = append(s.libraries, s.builder(folder))
 	}
 	missing = append(missing, allMissing(s.libraries, folder)...)
 	if len(missing) == 0 {
-		missing = append(missing, s.refused(to)...)
+		missing = append(unmet, s.refused(to)...)
 	}
 	if len(missing) > 0 {
 		s.close()

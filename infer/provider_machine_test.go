@@ -130,6 +130,20 @@ func TestMachineIsRefused(t *testing.T) {
 	}
 }
 
+// ONNX Runtime's CUDA provider loads cuDNN by itself and is not linked to it: it is looked for all the same.
+func TestCUDANeedsCuDNN(t *testing.T) {
+	library := goodMachine().build(t)
+	compileLibrary(t, filepath.Dir(library), "libonnxruntime_providers_cuda.so", "int alone;", "libcudart.so.13")
+	s, err := surveyMachine(ProviderCUDA, library, serving)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.close()
+	check(t, os.Remove(filepath.Join(filepath.Dir(library), "libcudnn.so.9")))
+	_, err = surveyMachine(ProviderCUDA, library, serving)
+	wantError(t, err, "provider cuda", "libcudnn.so.9 (cuDNN)")
+}
+
 // What only a building machine needs is no reason to refuse a serving one.
 func TestServingNeedsNoBuilder(t *testing.T) {
 	m := goodMachine()
@@ -173,6 +187,29 @@ func TestLibraryIsNotWhatItIsCalled(t *testing.T) {
 	check(t, os.WriteFile(filepath.Join(folder, "libonnxruntime_providers_cuda.so"), []byte("not a library"), 0o600))
 	_, err = surveyMachine(ProviderTensorRT, library, serving)
 	wantError(t, err, "libonnxruntime_providers_cuda.so", "no shared library", "make deps-gpu")
+}
+
+// A library that a broken download has cut short: to load it would end the process with SIGBUS.
+func TestLibraryThatIsCutShort(t *testing.T) {
+	for _, name := range []string{"libnvonnxparser.so.10", "libonnxruntime_providers_tensorrt.so"} {
+		library := goodMachine().build(t)
+		path := filepath.Join(filepath.Dir(library), name)
+		info, err := os.Stat(path)
+		check(t, err)
+		for _, size := range []int64{info.Size() - 1, info.Size() / 2, 100, 0} {
+			check(t, os.Truncate(path, size))
+			_, err := surveyMachine(ProviderTensorRT, library, serving)
+			wantError(t, err, name, "make deps-gpu")
+			t.Log(err)
+		}
+	}
+	// Cut where no section table tells it.
+	path := filepath.Join(filepath.Dir(goodMachine().build(t)), "libcudnn.so.9")
+	text := read(t, path)
+	clear(text[0x28:0x30]) // e_shoff
+	clear(text[0x3c:0x40]) // e_shnum, e_shstrndx
+	check(t, os.WriteFile(path, text[:len(text)*3/4], 0o600))
+	wantError(t, whole(path), path, "cut short")
 }
 
 func TestDriverVersion(t *testing.T) {
