@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/infer"
 	"github.com/autovoiced/autovoiced/stream"
+	"github.com/autovoiced/autovoiced/stream/media"
 )
 
 // ConvertOptions say how a recording shall sound; what is nil or zero is as configured.
@@ -46,7 +46,7 @@ type Result struct {
 	Pipeline       wire.Pipeline `json:"pipeline"`
 }
 
-// Convert turns the recording at in, WAV or FLAC, into a WAV file at out, through the stages that a live voice goes
+// Convert turns the recording at in, of any format that media reads, into a WAV file at out, through the stages that a live voice goes
 // through. Unless it is to be as live, it makes use of having the whole recording: chunks are as long as the voice can
 // take at once, which changes no more than the rounding of the last bits, and an automatic shift, which a stream
 // has to learn, is measured on the whole recording first and is the same throughout. The output is mono, has the
@@ -84,18 +84,17 @@ func (s *studio) convert(ctx context.Context, in string, source *stream.FileSour
 			return Result{}, err
 		}
 	}
-	part := out + ".part"
-	sink, err := stream.CreateWAV(part, source.Rate(), o.PCM)
+	sink, err := stream.CreateFile(out, media.Output{Format: media.WAV, Rate: source.Rate(), Channels: 1, PCM: o.PCM, Tags: source.Tags()})
 	if err != nil {
 		return Result{}, err
 	}
-	written := &progressSink{WAVSink: sink, total: seconds(source.Frames(), source.Rate()), tell: o.Progress}
-	err = errors.Join(session.run(ctx, source, written), sink.Close())
-	if err == nil {
-		err = os.Rename(part, out)
+	written := &progressSink{FileSink: sink, total: seconds(source.Frames(), source.Rate()), tell: o.Progress}
+	defer func() { err = errors.Join(err, sink.Abort()) }() // does nothing after Close
+	if err = session.run(ctx, source, written); err == nil {
+		err = sink.Close()
 	}
 	if err != nil {
-		return Result{}, errors.Join(fmt.Errorf("convert to %s: %w", out, err), removed(part))
+		return Result{}, fmt.Errorf("convert to %s: %w", out, err)
 	}
 	elapsed := time.Since(began).Seconds()
 	audio := seconds(written.frames, source.Rate())
@@ -108,19 +107,12 @@ func (s *studio) convert(ctx context.Context, in string, source *stream.FileSour
 
 func seconds(frames uint64, rate int) float64 { return float64(frames) / float64(rate) }
 
-func removed(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 // progressEvery is how often progress is told.
 const progressEvery = 100 * time.Millisecond
 
 // progressSink counts what is written and says so.
 type progressSink struct {
-	*stream.WAVSink
+	*stream.FileSink
 	frames uint64
 	total  float64
 	tell   func(done, total float64)
@@ -129,7 +121,7 @@ type progressSink struct {
 
 // Write implements stream.Sink.
 func (p *progressSink) Write(ctx context.Context, c *stream.Chunk) error {
-	if err := p.WAVSink.Write(ctx, c); err != nil {
+	if err := p.FileSink.Write(ctx, c); err != nil {
 		return err
 	}
 	p.frames += uint64(len(c.Samples))
@@ -145,5 +137,5 @@ func (p *progressSink) Drain(ctx context.Context) error {
 	if p.tell != nil {
 		p.tell(seconds(p.frames, p.Rate()), p.total)
 	}
-	return p.WAVSink.Drain(ctx)
+	return p.FileSink.Drain(ctx)
 }

@@ -19,8 +19,9 @@ var mayImport = map[string]struct {
 	why  string
 }{
 	"dsp":                       {nil, "functions on slices: each has its theory test and benchmark, and knows no queue, model or device"},
-	"stream":                    {[]string{"dsp"}, "the pipeline is built and tested without a model, a GPU, a sound card or a network: it declares the Converter that it needs and is handed one"},
+	"stream":                    {[]string{"stream/media", "dsp"}, "the pipeline is built and tested without a model, a GPU, a sound card or a network: it declares the Converter that it needs and is handed one"},
 	"stream/streamtest":         {[]string{"stream", "dsp"}, "the contract check serves every implementation, so it knows none"},
+	"stream/media":              {[]string{"dsp"}, "files in and out are told by their bytes: no queue, no model, and any program can use it alone"},
 	"stream/portaudio":          {[]string{"stream", "dsp"}, "a device is one Source and one Sink among others"},
 	"stream/portaudio/jacktest": {nil, "it measures from outside, as a stranger with two ports would"},
 	"infer":                     {[]string{"dsp"}, "a model sees slices and state, not queues: it can be benchmarked alone"},
@@ -28,8 +29,8 @@ var mayImport = map[string]struct {
 	"client/wire":               {nil, "the protocol is what both ends share, so it drags neither in"},
 	"client/web":                {nil, "the page is a client like any other"},
 	"client":                    {[]string{"client/wire"}, "a program that talks to the daemon must not link the daemon, ONNX Runtime or PortAudio"},
-	"daemon":                    {[]string{"stream", "stream/portaudio", "infer", "client/wire", "client/web", "dsp"}, "the one room that knows everyone; nobody but main imports it, so its configuration cannot leak"},
-	"daemon/autovoiced":         {[]string{"daemon", "client", "client/wire", "dsp", "infer", "stream", "stream/portaudio"}, "main parses flags, prints, and maps errors to exit codes"},
+	"daemon":                    {[]string{"stream", "stream/media", "stream/portaudio", "infer", "client/wire", "client/web", "dsp"}, "the one room that knows everyone; nobody but main imports it, so its configuration cannot leak"},
+	"daemon/autovoiced":         {[]string{"daemon", "client", "client/wire", "dsp", "infer", "stream", "stream/media", "stream/portaudio"}, "main parses flags, prints, and maps errors to exit codes"},
 }
 
 // outside lists the libraries that only some packages may know, and why.

@@ -120,7 +120,7 @@ func TestArchivesThatAreRefused(t *testing.T) {
 		{"a clip that is text", func(m []member) []member {
 			m[1].data = []byte("la la la")
 			return edit(made.Clips[0].SHA256, sumText(m[1].data))(edit(`"bytes": `+itoa(made.Clips[0].Bytes), `"bytes": 8`)(m))
-		}, []string{"clip-01.flac", "neither WAV nor FLAC"}},
+		}, []string{"clip-01.flac", "neither WAV, FLAC, MP3 nor Ogg Vorbis"}},
 		{"a huge file", func(m []member) []member { return append(m, member{"zeros.flac", make([]byte, maxClipFile+1)}) }, []string{"zeros.flac", "too large"}},
 		{"many files", func(m []member) []member {
 			for range maxClips {

@@ -35,7 +35,7 @@ type clip struct {
 	cut     bool // there was more than maxClip
 }
 
-// readClip reads the beginning of a recording, WAV or FLAC of any rate.
+// readClip reads the beginning of a recording, WAV, FLAC, MP3 or Ogg Vorbis of any rate.
 func readClip(ctx context.Context, path string) (*clip, error) {
 	f, err := stream.OpenFile(path)
 	if err != nil {

@@ -391,3 +391,10 @@ func (p *Profiles) Refresh(ctx context.Context, cfg Config, name string) (*Profi
 	}
 	return pr, nil
 }
+
+func removed(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -293,7 +293,7 @@ func TestRecordingsThatCannotBeRead(t *testing.T) {
 		}
 	}
 	for path, words := range map[string][]string{
-		text: {"text.wav", "neither WAV nor FLAC"}, empty: {"empty.flac", "empty"}, nan: {"nan.wav", "finite"},
+		text: {"text.wav", "neither WAV, FLAC, MP3 nor Ogg Vorbis"}, empty: {"empty.flac", "empty"}, nan: {"nan.wav", "finite"},
 		filepath.Join(dir, "none.wav"): {"none.wav", "no such file"},
 	} {
 		_, err := profiles.Add(t.Context(), cfg, "x", []string{path, man[0], man[1]})

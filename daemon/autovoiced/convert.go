@@ -17,11 +17,11 @@ import (
 )
 
 type convertCmd struct {
-	In        string    `arg:"" help:"Recording to convert, WAV or FLAC."`
+	In        string    `arg:"" help:"Recording to convert, WAV, FLAC, MP3 or Ogg Vorbis."`
 	Out       string    `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write the result, a mono WAV file of the same rate and length."`
 	Voice     string    `placeholder:"NAME" xor:"voice" help:"A name from 'autovoiced voices'; the one of the settings unless told."`
 	Model     string    `placeholder:"PACK.onnx" help:"Speak with a pack that is not bundled, as make voice gives: its first voice unless --voice or --reference says who else."`
-	Reference []string  `placeholder:"REF.wav" xor:"voice" sep:"none" help:"Speak as whoever speaks in this recording, 5 s of speech or more, WAV or FLAC; may be given again."`
+	Reference []string  `placeholder:"REF.wav" xor:"voice" sep:"none" help:"Speak as whoever speaks in this recording, 5 s of speech or more, WAV, FLAC, MP3 or Ogg Vorbis; may be given again."`
 	Pitch     pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto; as in the settings unless told."`
 	Preset    string    `enum:"live,fast,balanced,quality" default:"balanced" help:"How: balanced knows the whole recording's pitch before it begins, live is exactly what one hears live. Fast and quality do not work yet."`
 	Format    pcmFlag   `default:"s16" help:"Samples of the result: s16, s24 or f32."`

@@ -264,7 +264,7 @@ func TestE2EBadRecordings(t *testing.T) {
 		{"nine-channels.wav", wavFile(48000, 9, 3, f32Tone(48000, 9*480)), "9 channels"},
 		{"nan.wav", wavFile(48000, 1, 3, nan), "not finite"},
 		{"inf.wav", wavFile(48000, 1, 3, inf), "not finite"},
-		{"what.mp3", []byte("\xff\xfb\x90\x00 and so on"), "neither WAV nor FLAC"},
+		{"what.mp3", []byte("\xff\xfb\x90\x00 and so on"), "neither WAV, FLAC, MP3 nor Ogg Vorbis"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -26,7 +26,7 @@ type profilesCmd struct {
 
 type profileAdd struct {
 	Name string   `arg:"" help:"What to call the voice."`
-	Refs []string `arg:"" name:"ref.wav" help:"Recordings of the speaker alone, WAV or FLAC, 5 s of speech in all; 10 to 30 s are better."`
+	Refs []string `arg:"" name:"ref.wav" help:"Recordings of the speaker alone, WAV, FLAC, MP3 or Ogg Vorbis, 5 s of speech in all; 10 to 30 s are better."`
 	JSON bool     `name:"json" help:"As JSON."`
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 type streamCmd struct {
-	In       string        `arg:"" help:"Recording to send, WAV or FLAC."`
+	In       string        `arg:"" help:"Recording to send, WAV, FLAC, MP3 or Ogg Vorbis."`
 	Out      string        `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write what comes back."`
 	URL      string        `name:"url" placeholder:"URL" help:"The daemon; the one of the settings unless told."`
 	Token    string        `placeholder:"TOKEN" help:"The daemon's token; the one of the settings unless told."`
@@ -217,11 +217,13 @@ func first(texts ...string) string {
 }
 
 // writeRecording writes a whole mono file.
-func writeRecording(path string, samples []float32, rate int, pcm dsp.PCM) (err error) {
+func writeRecording(path string, samples []float32, rate int, pcm dsp.PCM) error {
 	sink, err := stream.CreateWAV(path, rate, pcm)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, sink.Close()) }()
-	return sink.Write(context.Background(), &stream.Chunk{Samples: samples, Rate: rate})
+	if err := sink.Write(context.Background(), &stream.Chunk{Samples: samples, Rate: rate}); err != nil {
+		return errors.Join(err, sink.Abort())
+	}
+	return sink.Close()
 }

@@ -87,10 +87,10 @@ func writeReference(e *env, path string, flac []byte) (seconds float64, err erro
 		return 0, err
 	}
 	frames, err := copyAudio(e, sink, source)
-	if closed := sink.Close(); err == nil {
-		err = closed
+	if err != nil {
+		return 0, errors.Join(err, sink.Abort())
 	}
-	return float64(frames) / float64(source.Rate()), err
+	return float64(frames) / float64(source.Rate()), sink.Close()
 }
 
 func copyAudio(e *env, sink stream.Sink, source stream.Source) (frames int, err error) {
