@@ -52,49 +52,21 @@ const unity = 1 << 30
 // sample that leaves is covered by its own request in all that was averaged, so the ceiling holds,
 // and the two averages turn steps into soft curves.
 type Limiter struct {
-	cfg     LimiterConfig
-	ceiling float32
-	release float64
-	delay   []float32
-	at      int
-	least   slidingMin
-	gain    float64 // after release
-	smooth  [2]movingAverage
+	limiterGain
+	line limiterLine
 }
 
 // NewLimiter makes a limiter; it panics when the config is not valid.
 func NewLimiter(cfg LimiterConfig) *Limiter {
-	if err := cfg.Validate(); err != nil {
-		panic("dsp: limiter: " + err.Error())
-	}
-	rate := float64(cfg.Rate)
-	n := int(math.Round(cfg.LookAhead.Seconds() * rate))
-	l := &Limiter{
-		cfg: cfg, ceiling: float32(Amplitude(cfg.CeilingDB)),
-		release: 1 - math.Exp(-1/(cfg.Release.Seconds()*rate)),
-		delay:   make([]float32, n+1),
-		least:   newSlidingMin(n + 1),
-	}
-	l.smooth[0] = movingAverage{ring: make([]int64, n/2+1)}
-	l.smooth[1] = movingAverage{ring: make([]int64, n-n/2+1)}
-	l.Reset()
-	return l
+	g := newLimiterGain(cfg)
+	return &Limiter{g, g.line()}
 }
-
-// Latency is how far the output lags behind the input: LookAhead in whole samples.
-func (l *Limiter) Latency() time.Duration { return Samples(len(l.delay)-1, l.cfg.Rate) }
 
 // Reset forgets the past signal.
 func (l *Limiter) Reset() {
-	clear(l.delay)
-	l.at, l.gain = 0, unity
-	l.least.reset()
-	l.smooth[0].fill(unity)
-	l.smooth[1].fill(unity)
+	l.line.reset()
+	l.reset()
 }
-
-// Reduction is the gain in dB that the last sample got, 0 or less.
-func (l *Limiter) Reduction() float64 { return Decibels(float64(l.smooth[1].value()) / unity) }
 
 // Process limits x in place. Samples that are not finite count as 0.
 func (l *Limiter) Process(x []float32) {
@@ -102,27 +74,137 @@ func (l *Limiter) Process(x []float32) {
 		if !finite(v) {
 			v = 0
 		}
-		request := int64(unity)
-		if a := max(v, -v); a > l.ceiling {
-			request = int64(unity * float64(l.ceiling) / float64(a))
-		}
-		least := float64(l.least.next(request))
-		if l.gain += (least - l.gain) * l.release; least < l.gain || least-l.gain < 1 {
-			l.gain = least
-		}
-		gain := l.smooth[1].next(l.smooth[0].next(int64(l.gain)))
-
-		l.delay[l.at] = v
-		if l.at++; l.at == len(l.delay) {
-			l.at = 0
-		}
-		y := l.delay[l.at]
-		if gain != unity {
-			// The clamp takes no more than the rounding of the product.
-			y = min(l.ceiling, max(-l.ceiling, float32(float64(y)*float64(gain)/unity)))
-		}
-		x[i] = y
+		x[i] = l.apply(l.line.next(v), l.next(max(v, -v)))
 	}
+}
+
+// LinkedLimiter is a Limiter for several channels that turns all of them down together, so that nothing moves from
+// side to side.
+type LinkedLimiter struct {
+	limiterGain
+	lines []limiterLine
+}
+
+// NewLinkedLimiter makes one for so many channels; it panics when the config is not valid.
+func NewLinkedLimiter(cfg LimiterConfig, channels int) *LinkedLimiter {
+	l := &LinkedLimiter{limiterGain: newLimiterGain(cfg)}
+	for range channels {
+		l.lines = append(l.lines, l.line())
+	}
+	return l
+}
+
+// Reset forgets the past signal.
+func (l *LinkedLimiter) Reset() {
+	for c := range l.lines {
+		l.lines[c].reset()
+	}
+	l.reset()
+}
+
+// Process limits the channels, all of one length, in place. Samples that are not finite count as 0.
+func (l *LinkedLimiter) Process(channels [][]float32) {
+	if len(channels) != len(l.lines) {
+		panic("dsp: channels mismatch")
+	}
+	for i := range channels[0] {
+		var peak float32
+		for c := range channels {
+			v := channels[c][i]
+			if !finite(v) {
+				v = 0
+				channels[c][i] = 0
+			}
+			peak = max(peak, v, -v)
+		}
+		gain := l.next(peak)
+		for c := range channels {
+			channels[c][i] = l.apply(l.lines[c].next(channels[c][i]), gain)
+		}
+	}
+}
+
+// limiterGain finds the gain of the sample that leaves from the peaks of those that come in.
+type limiterGain struct {
+	cfg     LimiterConfig
+	ahead   int
+	ceiling float32
+	release float64
+	least   slidingMin
+	gain    float64 // after release
+	smooth  [2]movingAverage
+}
+
+func newLimiterGain(cfg LimiterConfig) limiterGain {
+	if err := cfg.Validate(); err != nil {
+		panic("dsp: limiter: " + err.Error())
+	}
+	rate := float64(cfg.Rate)
+	n := int(math.Round(cfg.LookAhead.Seconds() * rate))
+	g := limiterGain{
+		cfg: cfg, ahead: n, ceiling: float32(Amplitude(cfg.CeilingDB)),
+		release: 1 - math.Exp(-1/(cfg.Release.Seconds()*rate)),
+		least:   newSlidingMin(n + 1),
+	}
+	g.smooth[0] = movingAverage{ring: make([]int64, n/2+1)}
+	g.smooth[1] = movingAverage{ring: make([]int64, n-n/2+1)}
+	g.reset()
+	return g
+}
+
+// Latency is how far the output lags behind the input: LookAhead in whole samples.
+func (g *limiterGain) Latency() time.Duration { return Samples(g.ahead, g.cfg.Rate) }
+
+// Reduction is the gain in dB that the last sample got, 0 or less.
+func (g *limiterGain) Reduction() float64 { return Decibels(float64(g.smooth[1].value()) / unity) }
+
+func (g *limiterGain) line() limiterLine { return limiterLine{ring: make([]float32, g.ahead+1)} }
+
+func (g *limiterGain) reset() {
+	g.gain = unity
+	g.least.reset()
+	g.smooth[0].fill(unity)
+	g.smooth[1].fill(unity)
+}
+
+// next takes the peak of the sample that comes in.
+func (g *limiterGain) next(peak float32) int64 {
+	request := int64(unity)
+	if peak > g.ceiling {
+		request = int64(unity * float64(g.ceiling) / float64(peak))
+	}
+	least := float64(g.least.next(request))
+	if g.gain += (least - g.gain) * g.release; least < g.gain || least-g.gain < 1 {
+		g.gain = least
+	}
+	return g.smooth[1].next(g.smooth[0].next(int64(g.gain)))
+}
+
+func (g *limiterGain) apply(y float32, gain int64) float32 {
+	if gain == unity {
+		return y
+	}
+	// The clamp takes no more than the rounding of the product.
+	return min(g.ceiling, max(-g.ceiling, float32(float64(y)*float64(gain)/unity)))
+}
+
+// limiterLine delays a channel by the look-ahead.
+type limiterLine struct {
+	ring []float32
+	at   int
+}
+
+func (l *limiterLine) reset() {
+	clear(l.ring)
+	l.at = 0
+}
+
+func (l *limiterLine) next(v float32) float32 {
+	l.ring[l.at] = v
+	if l.at++; l.at == len(l.ring) {
+		l.at = 0
+	}
+	return l.ring[l.at]
 }
 
 // movingAverage is the mean of the last len(ring) values, rounded down.

@@ -202,3 +202,43 @@ func BenchmarkLimiter(b *testing.B) {
 		})
 	}
 }
+
+// TestLinkedLimiterTurnsAllDownTogether: the loudest channel decides, for all.
+func TestLinkedLimiterTurnsAllDownTogether(t *testing.T) {
+	cfg := DefaultLimiterConfig(16000)
+	left, right, twin := make([]float32, 8000), make([]float32, 8000), make([]float32, 8000)
+	NewNoise(9).Normal(left)
+	for i := range left {
+		left[i] *= float32(1 - math.Cos(2*math.Pi*float64(i)/4000))
+		right[i] = left[i] / -4
+	}
+	copy(twin, left)
+	l, alone := NewLinkedLimiter(cfg, 2), NewLimiter(cfg)
+	l.Process([][]float32{left[:4000], right[:4000]})
+	l.Reset()
+	l.Process([][]float32{left[4000:], right[4000:]})
+	alone.Process(twin[:4000])
+	alone.Reset()
+	alone.Process(twin[4000:])
+	loudest := float32(0)
+	for i := range left {
+		if left[i] != twin[i] {
+			t.Fatalf("sample %d of the loudest channel is %v, alone it is %v", i, left[i], twin[i])
+		}
+		if d := right[i] + left[i]/4; d > 1e-6 || d < -1e-6 {
+			t.Fatalf("sample %d: %v beside %v, want a quarter of it", i, right[i], left[i])
+		}
+		loudest = max(loudest, left[i], -left[i])
+	}
+	if ceiling := float32(Amplitude(cfg.CeilingDB)); loudest > ceiling || loudest < ceiling/2 {
+		t.Errorf("the peak is %v, want nearly %v", loudest, ceiling)
+	}
+	if l.Latency() != alone.Latency() {
+		t.Errorf("late by %v, alone by %v", l.Latency(), alone.Latency())
+	}
+	quiet := [][]float32{{0.1, 0.2, 0.3}, {float32(math.NaN()), 0, 0}}
+	l = NewLinkedLimiter(LimiterConfig{Rate: 16000, LookAhead: 0, Release: time.Millisecond}, 2)
+	if l.Process(quiet); quiet[0][2] != 0.3 || quiet[1][0] != 0 {
+		t.Errorf("what is below the ceiling came out as %v", quiet)
+	}
+}

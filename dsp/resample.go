@@ -54,7 +54,13 @@ type Resampler struct {
 
 // NewResampler plans the way from in to out, both in Hz from MinRate to MaxRate. Equal rates are
 // allowed: the ratio can then be moved around 1.
-func NewResampler(in, out int) *Resampler {
+func NewResampler(in, out int) *Resampler { return newResampler(shortSinc, in, out) }
+
+// NewFineResampler plans the same for what has time, such as a file: flat within 0.0001 dB up to 0.93 of the lower Nyquist
+// frequency and 115 dB down from there on, for three times the work and 128 frames of the lower rate of delay.
+func NewFineResampler(in, out int) *Resampler { return newResampler(fineSinc, in, out) }
+
+func newResampler(p prototype, in, out int) *Resampler {
 	if in < MinRate || in > MaxRate || out < MinRate || out > MaxRate {
 		panic(fmt.Sprintf("dsp: resampling %d to %d Hz: rates must be from %d to %d", in, out, MinRate, MaxRate))
 	}
@@ -63,7 +69,7 @@ func NewResampler(in, out int) *Resampler {
 	shift := 40 - bits.Len64(phases)
 	r := &Resampler{
 		in: in, out: out,
-		filter:  newSincFilter(in, out, out/g),
+		filter:  newSincFilter(p, in, out, out/g),
 		one:     phases << shift,
 		nominal: uint64(in/g) << shift,
 	}
@@ -88,7 +94,7 @@ func (r *Resampler) Latency() time.Duration { return Samples(r.filter.ahead, r.i
 
 // ResamplerLatency is the Latency of a Resampler from in to out, without planning one: a plan takes
 // milliseconds.
-func ResamplerLatency(in, out int) time.Duration { return Samples(sincAhead(in, out), in) }
+func ResamplerLatency(in, out int) time.Duration { return Samples(shortSinc.ahead(in, out), in) }
 
 // SetRatio makes ratio times as many output frames per input frame as the rates say, from the next
 // frame on, without a step in the signal; it is held within 1 ± MaxDrift. Use it for clocks that

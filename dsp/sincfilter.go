@@ -11,6 +11,41 @@ type sincFilter struct {
 	weights    []float32
 }
 
+// prototype is a low-pass that a filter is cut from: symmetric, at t samples of the lower rate, 0 beyond half.
+type prototype struct {
+	half float64
+	at   func(t float64) float64
+}
+
+// shortSinc is for what somebody waits for, fineSinc for what has time.
+var (
+	shortSinc = prototype{sincHalf, sincAt}
+	fineSinc  = prototype{fineHalf, fineAt}
+)
+
+// fineHalf is how far the fine prototype reaches to either side, in samples of the lower rate.
+const fineHalf = 128
+
+// The transition from full to none takes fineWidth of the Nyquist frequency and ends there; fineBeta trades it for attenuation.
+const (
+	fineBeta  = 13.5
+	fineWidth = 0.07
+)
+
+// fineAt is a sinc under the exponential of a semicircle, a window next to Kaiser's that takes no series: flat within
+// 0.0001 dB up to 0.93 of the Nyquist frequency, 115 dB down from Nyquist on.
+func fineAt(t float64) float64 {
+	if math.Abs(t) >= fineHalf {
+		return 0
+	}
+	const cut = 1 - fineWidth/2
+	window := math.Exp(fineBeta * (math.Sqrt(1-t*t/(fineHalf*fineHalf)) - 1))
+	if t == 0 {
+		return cut
+	}
+	return window * math.Sin(math.Pi*cut*t) / (math.Pi * t)
+}
+
 // sincHalf is how far the prototype reaches to either side, in samples of the lower rate.
 const sincHalf = 39
 
@@ -36,26 +71,26 @@ const sincSteps = 512
 // sincExact is the largest number of phases that are stored one by one; beyond, they are interpolated.
 const sincExact = 1024
 
-// sincAhead is how many input frames must follow one on the way from in to out: half the filter.
-func sincAhead(in, out int) int {
-	return int(math.Ceil(sincHalf * float64(in) / float64(min(in, out))))
+// ahead is how many input frames must follow one on the way from in to out: half the filter.
+func (p prototype) ahead(in, out int) int {
+	return int(math.Ceil(p.half * float64(in) / float64(min(in, out))))
 }
 
 // newSincFilter plans the way from in to out; phases is out divided by the greatest common divisor.
-func newSincFilter(in, out, phases int) *sincFilter {
+func newSincFilter(p prototype, in, out, phases int) *sincFilter {
 	stretch := float64(in) / float64(min(in, out)) // input frames per frame of the lower rate
 	rows := int(math.Ceil(sincSteps / stretch))
 	if phases <= sincExact {
 		rows = (rows + phases - 1) / phases * phases
 	}
-	ahead := sincAhead(in, out)
+	ahead := p.ahead(in, out)
 	taps := (2*ahead + 3) &^ 3
 	f := &sincFilter{rows: rows, taps: taps, ahead: ahead, weights: make([]float32, (rows+1)*taps)}
 	for r := range rows + 1 {
 		row := f.weights[r*taps : (r+1)*taps]
 		for i := range row {
 			at := float64(r)/float64(rows) - float64(i-taps+1+ahead)
-			row[i] = float32(sincAt(at/stretch) / stretch)
+			row[i] = float32(p.at(at/stretch) / stretch)
 		}
 	}
 	return f
