@@ -1,10 +1,12 @@
-"""Writes the voice pack: ONNX graphs that run 1, 2, 4 and many hops, with their contract in the metadata.
+"""Writes the voice pack: ONNX graphs that run 1, 2, 4 and many hops, and a hop of many sessions, with their contract in the metadata.
 
     python3 export.py VOICE.pt OUT.onnx         # then holds ONNX Runtime's output against PyTorch's
+    python3 export.py PACK.onnx OUT.onnx        # the same of a pack, as this version writes it
 
 OUT.onnx is a model of one hop that any tool opens. The graphs for more hops work on the same weights and are held once
 beside it, without them: metadata `autovoiced.graph.N` is base64 of gzip of a GraphProto that lacks only initializers of
-the main graph. `joined` below makes a model of it. The weights are stored as half-precision numbers, which they are.
+the main graph. `joined` below makes a model of it. So is `autovoiced.graph.batch`, which runs one hop of as many sessions as
+its inputs have rows. The weights are stored as half-precision numbers, which they are.
 Metadata `autovoiced.network` says which initializer is which weight, so that a training can start from a pack (pack.py).
 """
 import base64
@@ -23,7 +25,7 @@ import onnxruntime as ort
 import torch
 from onnx import numpy_helper
 
-from step import Step
+from step import Step, Together
 from targets import TARGETS
 from voice import F0_DELAY_MS, HOP_IN, HOP_OUT, LOOKAHEAD_MS, MEL, MELS, RATE_IN, RATE_OUT, Voice
 
@@ -46,7 +48,7 @@ def load(path):
 
 def contract(voice, speakers, name):
     return {'format': 1, 'kind': 'voice', 'name': name, 'sample_rate_in': RATE_IN, 'sample_rate_out': RATE_OUT, 'hop_in': HOP_IN, 'hop_out': HOP_OUT,
-            'hops': list(HOPS), 'lookahead_ms': LOOKAHEAD_MS, 'f0_delay_ms': F0_DELAY_MS, 'noise': 'normal', 'state': Step(voice, 1).first_state().numel(),
+            'hops': list(HOPS), 'batch': True, 'lookahead_ms': LOOKAHEAD_MS, 'f0_delay_ms': F0_DELAY_MS, 'noise': 'normal', 'state': Step(voice, 1).first_state().numel(),
             'mel': MEL,
             'voices': [{'name': t.name, 'sex': t.sex, 'median_hz': t.median_hz, 'embedding': [round(float(x), 6) for x in speakers[t.name]],
                         'reference': f'{t.name}.flac', 'description': t.description, 'licence': 'Apache-2.0'} for t in TARGETS if t.name in speakers],
@@ -58,15 +60,22 @@ def feed(hops, speaker, f0):
     return {'mel': torch.randn(1, MELS, hops) * 2 - 8, 'f0': f0, 'noise': torch.randn(1, hops * HOP_OUT), 'speaker': speaker}
 
 
-def trace(step, speaker):
+def trace(step, speaker, sessions=None):
     "-> a GraphProto without detours: traced, constants folded by ONNX Runtime (nothing is left there that is not plain ONNX), cleaned"
     inputs = {**feed(step.hops, speaker, torch.full((1, step.hops), 140.0)), 'state': step.first_state()}
+    names, name, free = [*inputs, 'audio', 'state_out'], f'voice{step.hops}', None
+    if sessions:
+        inputs = {k: v.repeat(sessions, *[1] * (v.dim() - 1)) for k, v in inputs.items()}
+        name, free = 'voices', {n: {0: 'sessions'} for n in names}
     with tempfile.TemporaryDirectory() as d:
-        torch.onnx.export(step, tuple(inputs.values()), f'{d}/traced.onnx', input_names=list(inputs), output_names=['audio', 'state_out'], opset_version=OPSET, dynamo=False)
+        torch.onnx.export(step, tuple(inputs.values()), f'{d}/traced.onnx', input_names=list(inputs), output_names=names[-2:], opset_version=OPSET, dynamo=False, dynamic_axes=free)
         options = ort.SessionOptions()
         options.graph_optimization_level, options.optimized_model_filepath = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC, f'{d}/folded.onnx'
         ort.InferenceSession(f'{d}/traced.onnx', options, providers=['CPUExecutionProvider'])
-        return clean(onnx.load(f'{d}/folded.onnx').graph, f'voice{step.hops}')
+        graph = clean(onnx.load(f'{d}/folded.onnx').graph, name)
+    if sessions and {n.op_type for n in graph.node} & {'Shape', 'ConstantOfShape', 'Range'}:
+        raise ValueError('the graph for many sessions asks how many they are')
+    return graph
 
 
 def clean(graph, name):
@@ -103,7 +112,7 @@ def without(graph, main):
 
 
 def joined(model, hops):
-    "the model of a pack for so many hops"
+    "the model of a pack for so many hops, or for a 'batch' of sessions"
     if hops == 1:
         return model
     text = {e.key: e.value for e in model.metadata_props}[f'autovoiced.graph.{hops}']
@@ -131,10 +140,10 @@ def network(voice, graphs):
 
 def pack(voice, about):
     speaker = torch.tensor([about['voices'][0]['embedding']])
-    graphs = [trace(Step(voice, n), speaker) for n in HOPS]
+    graphs = [*(trace(Step(voice, n), speaker) for n in HOPS), trace(Together(voice), speaker, 3)]
     model = onnx.helper.make_model(graphs[0], opset_imports=[onnx.helper.make_opsetid('', OPSET)], ir_version=8, producer_name='autovoiced', producer_version='2')
     notes = {'autovoiced': json.dumps(about, ensure_ascii=False), 'autovoiced.network': json.dumps(network(voice, graphs))}
-    for n, g in zip(HOPS[1:], graphs[1:]):
+    for n, g in zip([*HOPS[1:], 'batch'], graphs[1:]):
         notes[f'autovoiced.graph.{n}'] = base64.b64encode(gzip.compress(without(g, graphs[0]).SerializeToString(deterministic=True), mtime=0)).decode()
     onnx.helper.set_model_props(model, notes)
     return model
@@ -154,9 +163,29 @@ def compare(voice, model, hops, speaker):
     return 20 * math.log10(far / loudest + 1e-12)
 
 
+def compare_batch(voice, model, speaker, sessions=5):
+    "-> how far a batch of sessions is from single runs of the main graph, dB of the largest sample"
+    one, many = (ort.InferenceSession(joined(model, n).SerializeToString(), providers=['CPUExecutionProvider']) for n in (1, 'batch'))
+    state, far, loudest = Step(voice, 1).first_state().repeat(sessions, 1).numpy(), 0.0, 1e-9
+    single = state.copy()
+    for t in range(64):
+        rows = [feed(1, speaker.roll(s), torch.tensor([[100.0 + 20 * s if (t + s) % 10 < 7 else 0.0]])) for s in range(sessions)]
+        rows = {k: np.concatenate([r[k].numpy() for r in rows]) for k in rows[0]}
+        want = [one.run(None, {**{k: v[s:s + 1] for k, v in rows.items()}, 'state': single[s:s + 1]}) for s in range(sessions)]
+        got, state = many.run(None, {**rows, 'state': state})
+        want, single = (np.concatenate(x) for x in zip(*want))
+        far, loudest = max(far, np.abs(got - want).max()), max(loudest, np.abs(want).max())
+    return 20 * math.log10(far / loudest + 1e-12)
+
+
 def main(weights, out):
-    voice, speakers = load(weights)
-    about = contract(voice, speakers, Path(out).stem)
+    if weights.endswith('.onnx'):
+        from pack import load as unpack
+        voice, about = unpack(weights)
+        about = {**about, 'hops': list(HOPS), 'batch': True}
+    else:
+        voice, speakers = load(weights)
+        about = contract(voice, speakers, Path(out).stem)
     model = pack(voice, about)
     worst = -math.inf
     for n in HOPS:
@@ -165,9 +194,13 @@ def main(weights, out):
         difference = compare(voice, model, n, torch.tensor([about['voices'][0]['embedding']]))
         worst = max(worst, difference)
         print(f'{n:3d} hops: {len(whole.graph.node)} nodes, {sum(x.op_type == "Cast" for x in whole.graph.node)} of them casts; largest difference to PyTorch {difference:.0f} dB')
+    whole = joined(model, 'batch')
+    onnx.checker.check_model(whole, full_check=True)
+    apart = compare_batch(voice, model, torch.tensor([about['voices'][0]['embedding']]))
+    print(f'batches: {len(whole.graph.node)} nodes; largest difference to single runs {apart:.0f} dB')
     onnx.save(model, out)
     print(f'{out}: {model.ByteSize() / 1e6:.1f} MB, graphs for more hops {sum(len(e.value) for e in model.metadata_props if "graph" in e.key) / 1e6:.2f} MB of it')
-    return worst > -60
+    return worst > -60 or apart > -100
 
 
 if __name__ == '__main__':

@@ -123,7 +123,11 @@ class Step(nn.Module):
         part = (self.inner @ spectrum).view(-1, COLUMNS, 2 * COLUMNS).transpose(0, 1)
         taps = (part @ self.outer).view(COLUMNS, -1, 2, TAPS // COLUMNS).permute(2, 1, 3, 0).reshape(2, -1, TAPS)
         gains = 1 + torch.tanh(gains).view(-1, 2, STEPS)
-        return taps, gains.view(2, 1, STEPS) if self.hops == 1 else gains.transpose(0, 1)
+        return taps, self.aside(gains)
+
+    def aside(self, gains):
+        "N, 2, STEPS -> 2, N, STEPS"
+        return gains.view(2, 1, STEPS) if self.hops == 1 else gains.transpose(0, 1)
 
     def filter(self, source, taps, old):
         """Each hop of the two sources through its filters, fading from the last hop's to its own; source 2, TAPS + N*HOP_OUT.
@@ -138,6 +142,56 @@ class Step(nn.Module):
         rows = rows[..., :BLOCK * REACH].reshape(2, hops, 2 * BLOCK, REACH)
         sound = (heard @ rows.transpose(2, 3)).sum(0).view(hops, blocks, 2, BLOCK)
         return (sound * self.fades).sum(2).view(1, -1)
+
+
+class Together(Step):
+    """One hop of each of B sessions a run: mel [B, MELS, 1], f0 [B, 1], noise [B, HOP_OUT], speaker [B, SPEAKER], state [B, M].
+    What is a row for each hop in `Step` is one for each session here. Nothing in it says what B is."""
+    def __init__(self, voice):
+        super().__init__(voice, 1)
+
+    def forward(self, mel, f0, noise, speaker, state):
+        v, width = self.voice, self.total * self.voice.width
+        memory = state[:, :width].reshape(-1, self.total, v.width)
+        past, old, last, late, before, phase, spare = torch.split(state[:, width:], self.sizes, 1)
+        frames, pair = mel.reshape(-1, MELS), lambda x, n: x.reshape(-1, 2, n).transpose(0, 1)
+        heard, fed = self.recall(memory), []
+        level = v.level(frames)
+        x = self.through(v.encoder, v.read(v.look(frames, level)), heard, fed)
+        late = late + SILENT
+        x = self.through(v.decoder, v.condition(v.squeeze(x), speaker, f0, late), heard, fed)
+        taps, gains = self.filters(x, late, f0)                                   # 2, B, TAPS and 2, B, STEPS
+        wave, turn, gain = v.glide(before, f0)
+        ends, end = gains[:, :, -1:], phase + turn[:, -1:]
+        source = torch.stack([pulses(phase + turn, wave) * gain, noise])
+        source = torch.cat([pair(past, TAPS), source * (torch.cat([pair(last, 1), gains], 2) @ v.lines)], 2)
+        audio = self.filter(source, taps, pair(old, TAPS))
+        row = lambda x, n: x.transpose(0, 1).reshape(-1, 2 * n)
+        rest = [row(source[:, :, -TAPS:], TAPS), row(taps, TAPS), row(ends, 1), level - SILENT, f0, end - torch.floor(end), spare]
+        return audio, torch.cat([*self.remember(memory, fed), *rest], 1)
+
+    def recall(self, memory):
+        rows = [row[b.history - k * b.dilation] for b, row in zip(self.blocks, self.rows) for k in range(b.kernel - 1)]
+        taps = torch.stack([b.taps.T[:-1] for b in self.blocks])
+        heard = (memory.index_select(1, torch.tensor(rows)).reshape(-1, *taps.shape) * taps).sum(2) + torch.stack([b.bias for b in self.blocks])
+        return [x.reshape(-1, self.voice.width) for x in heard.split(1, 1)]
+
+    def remember(self, memory, fed):
+        keep = {row[age]: row[age - 1] for row in self.rows for age in row if age > 1}
+        keep = [keep[row] for row in range(self.total - len(fed))]
+        return [memory.index_select(1, torch.tensor(keep)).reshape(-1, len(keep) * self.voice.width), *fed]
+
+    def aside(self, gains):
+        return gains.transpose(0, 1)
+
+    def filter(self, source, taps, old):
+        blocks = HOP_OUT // BLOCK
+        at = torch.arange(blocks)[:, None] + torch.arange(REACH // BLOCK)
+        heard = source.reshape(2, -1, (TAPS + HOP_OUT) // BLOCK, BLOCK).index_select(2, at.flatten()).reshape(2, -1, blocks, REACH)
+        rows = F.pad(torch.stack([taps, old], 2), (1, BLOCK)).repeat(1, 1, 1, BLOCK)
+        rows = rows[..., :BLOCK * REACH].reshape(2, -1, 2 * BLOCK, REACH)
+        sound = (heard @ rows.transpose(2, 3)).sum(0).reshape(-1, blocks, 2, BLOCK)
+        return (sound * self.fades).sum(2).reshape(-1, HOP_OUT)
 
 
 def places(blocks):

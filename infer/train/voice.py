@@ -107,7 +107,7 @@ def pulses(phase, f0):
     p = phase - torch.floor(phase + 0.5)                                        # [-0.5, 0.5): small angles near the pulse
     low = torch.sin(math.pi * p)
     near = low.abs() < 1e-5
-    ratio = torch.sin((2 * k + 1) * math.pi * p) / torch.where(near, torch.ones_like(low), low)
+    ratio = torch.sin((2 * k + 1) * math.pi * p) / torch.where(near, 1.0, low)
     return (torch.where(near, 2 * k + 1, ratio) - 1) * torch.sqrt(f0 / RATE_OUT)
 
 
@@ -206,6 +206,6 @@ class Voice(nn.Module):
         """Frequency (Hz), phase since the hop's beginning (turns) and amplitude of the pulse train, from the pitch at its two ends."""
         both = (before > 0) & (now > 0)
         one = torch.clamp(torch.maximum(before, now), min=40.0)
-        first, change = torch.where(both, before, one), torch.where(both, now - before, torch.zeros_like(now))
+        first, change = torch.where(both, before, one), torch.where(both, now - before, 0.0)
         on, was = (now > 0).to(now.dtype), (before > 0).to(now.dtype)
         return first + change * self.fade, first * self.even + change * self.rising, was + (on - was) * self.fade
