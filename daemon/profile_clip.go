@@ -11,9 +11,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mewkiz/flac"
+	flacframe "github.com/mewkiz/flac/frame"
+	"github.com/mewkiz/flac/meta"
+
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/stream"
-	"github.com/autovoiced/autovoiced/stream/media"
 )
 
 const (
@@ -21,6 +24,7 @@ const (
 	maxClip = 60 * time.Second
 	// maxClipRate is the rate, in Hz, that clips are kept at, unless theirs is lower.
 	maxClipRate = 48000
+	flacBlock   = 4096
 )
 
 // clip is a recording of a speaker, mono.
@@ -173,21 +177,39 @@ func percentile(x []float64, share float64) float64 {
 }
 
 // writeFLAC keeps the clip as FLAC of 16 bits.
-func (c *clip) writeFLAC(path string) error {
+func (c *clip) writeFLAC(path string) (err error) {
 	rate := min(c.rate, maxClipRate)
+	x := c.at(rate)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	e, err := media.NewEncoder(path, f, media.Output{Format: media.FLAC, Rate: rate, Channels: 1, PCM: dsp.S16LE})
-	if err == nil {
-		err = e.Write([][]float32{c.at(rate)})
+	enc, err := flac.NewEncoder(f, &meta.StreamInfo{
+		BlockSizeMin: flacBlock, BlockSizeMax: flacBlock, SampleRate: uint32(rate), NChannels: 1, BitsPerSample: 16, NSamples: uint64(len(x)),
+	})
+	if err != nil {
+		return errors.Join(err, f.Close())
 	}
-	if err == nil {
-		err = e.Close()
+	for at := 0; at < len(x) && err == nil; at += flacBlock {
+		err = enc.WriteFrame(flacFrame(x[at:min(at+flacBlock, len(x))], rate))
 	}
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	return errors.Join(err, enc.Close()) // closes the file as well
+}
+
+func flacFrame(x []float32, rate int) *flacframe.Frame {
+	samples := make([]int32, len(x))
+	for i, v := range x {
+		samples[i] = int32(math.RoundToEven(min(math.MaxInt16, max(math.MinInt16, float64(v)*32768))))
+	}
+	return &flacframe.Frame{
+		Header: flacframe.Header{
+			HasFixedBlockSize: true, BlockSize: uint16(len(x)), SampleRate: uint32(rate), Channels: flacframe.ChannelsMono, BitsPerSample: 16,
+		},
+		Subframes: []*flacframe.Subframe{{
+			SubHeader: flacframe.SubHeader{Pred: flacframe.PredVerbatim}, Samples: samples, NSamples: len(x),
+		}},
+	}
 }

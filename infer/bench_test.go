@@ -169,3 +169,78 @@ func BenchmarkPitchShift(b *testing.B) {
 		p.step(110)
 	}
 }
+
+// BenchmarkCrowd is many live sessions of the bundled voice that all have a hop at the same time, with shared runs and without. A
+// hop's share of the processor is cpu-ms/hop.
+func BenchmarkCrowd(b *testing.B) {
+	needRuntime(b)
+	for _, shared := range []bool{false, true} {
+		for _, n := range []int{1, 2, 4, 8, 16, 32} {
+			b.Run(fmt.Sprintf("shared=%v/sessions=%d", shared, n), func(b *testing.B) {
+				cfg := DefaultConfig()
+				if !shared {
+					cfg.Batch.Sessions = 1
+				}
+				r, err := NewRegistry(cfg)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer r.Close() //nolint:errcheck // not what is measured
+				e, err := r.Engine("alma")
+				if err != nil {
+					b.Fatal(err)
+				}
+				benchmarkCrowd(b, e, n)
+				if shared && n > 1 {
+					s := e.Batching()
+					var runs, rows uint64
+					for _, z := range s.Sizes {
+						runs, rows = runs+z.Runs, rows+z.Rows
+					}
+					b.ReportMetric(float64(rows)/float64(runs), "hops/run")
+				}
+			})
+		}
+	}
+}
+
+func benchmarkCrowd(b *testing.B, e *Engine, n int) {
+	x, f0 := speech(256)
+	start, done := make([]chan int, n), make(chan error, n)
+	for who := range n {
+		c := open(b, e, "alma", SessionOptions{Live: true, Seed: uint64(who)})
+		out := make([]float32, 240)
+		start[who] = make(chan int)
+		go func() {
+			for h := range start[who] {
+				done <- c.Convert(out, x[h*160:(h+1)*160], f0[h:h+1])
+			}
+		}()
+		defer close(start[who])
+	}
+	if n > 1 && e.Batching().Separate == "" {
+		await(b, e.batch.shared.Load)
+	}
+	h := 0
+	hop := func() {
+		for who := range n {
+			start[who] <- (h + 3*who) % 256
+		}
+		for range n {
+			if err := <-done; err != nil {
+				b.Fatal(err)
+			}
+		}
+		h++
+	}
+	for range 20 {
+		hop()
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	began := cpuTime()
+	for range b.N {
+		hop()
+	}
+	reportCPU(b, n, began)
+}

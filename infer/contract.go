@@ -42,6 +42,8 @@ type Contract struct {
 	// Hops are the numbers of hops that the pack has a graph for, ascending from 1; absent where one
 	// is all there is.
 	Hops []int `json:"hops"`
+	// Batch says that the pack has a graph for one hop of several sessions a run.
+	Batch bool `json:"batch,omitempty"`
 
 	Mel Mel `json:"mel"`
 	// Noise is the distribution of the noise input: normal, uniform (-1 to 1), or "" for none.
@@ -200,6 +202,9 @@ func (c *Contract) validate() error {
 			return fmt.Errorf("contract: 'hops' is %v, expected none, or for a voice 1 and more up to %d, ascending", c.Hops, maxHops)
 		}
 	}
+	if c.Batch && c.Kind != KindVoice {
+		return fmt.Errorf("contract: 'batch' is true, expected that of a voice alone")
+	}
 	if c.Kind == KindVoice {
 		return c.validateVoice()
 	}
@@ -297,6 +302,16 @@ func (c *Contract) outputs(hops int) []tensor {
 	return out
 }
 
+// together are the tensors of one session's run as those of several: a row for each.
+func together(one []tensor, sessions int) []tensor {
+	many := slices.Clone(one)
+	for i, t := range many {
+		many[i].shape = slices.Clone(t.shape)
+		many[i].shape[0] = int64(sessions)
+	}
+	return many
+}
+
 func floats(name string, n int) tensor { return tensor{name, elemFloat, []int64{1, int64(n)}} }
 
 // checkGraphs holds the real inputs and outputs of the main graph and of those for more hops against
@@ -306,7 +321,7 @@ func (c *Contract) checkGraphs(s signature) error {
 		return err
 	}
 	for _, n := range c.Hops[min(1, len(c.Hops)):] {
-		graph, err := unpackGraph(s.metadata, n)
+		graph, err := unpackGraph(s.metadata, graphKey(n))
 		if err != nil {
 			return err
 		}
@@ -317,6 +332,23 @@ func (c *Contract) checkGraphs(s signature) error {
 		if err != nil {
 			return fmt.Errorf("graph for %d hops: %w", n, err)
 		}
+	}
+	if !c.Batch {
+		return nil
+	}
+	graph, err := unpackGraph(s.metadata, batchKey)
+	var many signature
+	if err == nil {
+		err = many.readGraph(graph)
+	}
+	if err == nil {
+		err = checkTensors("input", together(c.inputs(1), -1), many.inputs)
+	}
+	if err == nil {
+		err = checkTensors("output", together(c.outputs(1), -1), many.outputs)
+	}
+	if err != nil {
+		return fmt.Errorf("graph for many sessions: %w", err)
 	}
 	return nil
 }

@@ -26,6 +26,9 @@ type Engine struct {
 	provider Provider
 	warnings []string
 
+	alone time.Duration // the least that a run of one hop took in the warm-up
+	batch *batcher      // of live sessions; nil where nothing is computed
+
 	mu       sync.Mutex // guards what follows; never taken by a running session
 	model    []byte     // of a pack with graphs for more hops, which are built when first asked for
 	nets     []network  // for one hop first
@@ -65,6 +68,9 @@ func LoadBytes(file string, model []byte, policy Policy) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("model %s: %w", file, err), e.Close())
 	}
+	if contract.Kind == KindVoice {
+		e.batch = e.newBatcher()
+	}
 	if len(contract.Hops) < 2 {
 		e.model = nil
 	}
@@ -79,15 +85,19 @@ func (e *Engine) open(hops int) error {
 	}
 	n := network{hops: hops}
 	if e.policy.Provider == ProviderTensorRT {
-		n.net, err = e.openTensorRT(model, hops)
+		n.net, err = e.openTensorRT(model, hops, 1)
 	} else {
 		n.net, err = openNet(&e.contract, model, e.policy, "")
 	}
 	if err != nil {
 		return err
 	}
-	if err = warmUp(&e.contract, n); err != nil {
+	took, err := warmUp(&e.contract, n, e.policy)
+	if err != nil {
 		return errors.Join(fmt.Errorf("warm-up: %w", err), n.net.Destroy())
+	}
+	if hops == 1 {
+		e.alone = took
 	}
 	e.nets = append(e.nets, n)
 	return nil
@@ -166,6 +176,9 @@ func (e *Engine) releaseLocked() error {
 		return nil
 	}
 	var errs []error
+	if e.batch != nil {
+		e.batch.close()
+	}
 	for _, n := range e.nets {
 		errs = append(errs, n.net.Destroy())
 	}
@@ -241,23 +254,23 @@ func tensorNames(tensors []tensor) []string {
 	return names
 }
 
-// warmUp runs silence and checks that numbers come out.
-func warmUp(c *Contract, net network) error {
+// warmUp runs silence, checks that numbers come out, and says how long a run takes at least.
+func warmUp(c *Contract, net network, p Policy) (time.Duration, error) {
 	b, err := newBinding(c, []network{net})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer b.close() //nolint:errcheck // only a failed run matters here
 	if c.Kind == KindVoice {
 		copy(b.in("speaker"), c.Voices[0].Embedding)
 	}
-	for range warmupHops {
+	return p.leastOf(warmupHops-1, func() error {
 		if err := b.run(b.single); err != nil {
 			return err
 		}
 		if !finite(b.single.audio) {
 			return errors.New("output \"audio\": expected numbers for silence, found NaN or infinity")
 		}
-	}
-	return nil
+		return nil
+	})
 }

@@ -19,12 +19,14 @@ const maxGraph = 8 << 20
 // graphKey is the metadata_props key of the graph for so many hops.
 func graphKey(hops int) string { return fmt.Sprintf("%s.graph.%d", contractKey, hops) }
 
-// unpackGraph reads the graph for more than one hop out of the metadata.
-func unpackGraph(metadata map[string]string, hops int) ([]byte, error) {
-	key := graphKey(hops)
+// batchKey is that of the graph for one hop of as many sessions as its inputs have rows.
+const batchKey = contractKey + ".graph.batch"
+
+// unpackGraph reads a further graph out of the metadata.
+func unpackGraph(metadata map[string]string, key string) ([]byte, error) {
 	text, ok := metadata[key]
 	if !ok {
-		return nil, fmt.Errorf("contract: 'hops' lists %d, expected metadata %q with its graph, found none", hops, key)
+		return nil, fmt.Errorf("contract: 'hops' or 'batch' speaks of a graph, expected it in metadata %q, found none", key)
 	}
 	packed, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
@@ -49,15 +51,83 @@ func modelOf(model []byte, hops int) ([]byte, error) {
 	if hops == 1 {
 		return model, nil
 	}
-	s, err := readSignature(model)
-	if err != nil {
-		return nil, err
-	}
-	graph, err := unpackGraph(s.metadata, hops)
+	graph, err := furtherGraph(model, graphKey(hops))
 	if err != nil {
 		return nil, err
 	}
 	return joinGraph(model, graph)
+}
+
+// batchOf is the model that runs one hop of so many sessions, whole; 0 leaves it to each run how many.
+func batchOf(model []byte, sessions int) ([]byte, error) {
+	graph, err := furtherGraph(model, batchKey)
+	if err == nil && sessions > 0 {
+		graph, err = setRows(graph, sessions)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return joinGraph(model, graph)
+}
+
+func furtherGraph(model []byte, key string) ([]byte, error) {
+	s, err := readSignature(model)
+	if err != nil {
+		return nil, err
+	}
+	return unpackGraph(s.metadata, key)
+}
+
+// setRows gives every input and output of a graph that many rows. Nothing else in such a graph says how many there are,
+// so that the shapes of all of it follow from these.
+func setRows(graph []byte, rows int) ([]byte, error) {
+	row := binary.AppendUvarint([]byte{1 << 3}, uint64(rows)) // TensorShapeProto.Dimension.dim_value = 1
+	return rewrite(graph, func(f field) ([]byte, error) {     // GraphProto.input = 11, output = 12; value_info = 13 would still tell of any number
+		if f.id == 13 {
+			return nil, nil
+		}
+		if f.id != 11 && f.id != 12 {
+			return f.bytes, nil
+		}
+		first := true
+		return rewritePath(f.bytes, []int{2, 1, 2, 1}, func(dim []byte) []byte { // type, tensor_type, shape, dim
+			if !first {
+				return dim
+			}
+			first = false
+			return row
+		})
+	})
+}
+
+// rewritePath replaces the messages at the end of a path of field numbers.
+func rewritePath(message []byte, path []int, replace func([]byte) []byte) ([]byte, error) {
+	return rewrite(message, func(f field) ([]byte, error) {
+		switch {
+		case f.id != path[0] || f.bytes == nil:
+			return f.bytes, nil
+		case len(path) == 1:
+			return replace(f.bytes), nil
+		}
+		return rewritePath(f.bytes, path[1:], replace)
+	})
+}
+
+// rewrite copies a message of varints and bytes, the latter as replace gives them; nil leaves a field out.
+func rewrite(message []byte, replace func(field) ([]byte, error)) ([]byte, error) {
+	out := make([]byte, 0, len(message)+64)
+	err := fields(message, func(f field) error {
+		if f.bytes == nil {
+			out = binary.AppendUvarint(binary.AppendUvarint(out, uint64(f.id)<<3), f.value)
+			return nil
+		}
+		value, err := replace(f)
+		if err == nil && value != nil {
+			out = appendField(out, f.id, value)
+		}
+		return err
+	})
+	return out, err
 }
 
 // joinGraph puts a graph in the place of the model's, and into it those of the model's initializers

@@ -103,7 +103,7 @@ func TestBrokenGraphsForMoreHops(t *testing.T) {
 		check(t, z.Close())
 		return []byte(base64.StdEncoding.EncodeToString(b.Bytes()))
 	}
-	three, err := unpackGraph(s.metadata, 3)
+	three, err := unpackGraph(s.metadata, graphKey(3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestBrokenGraphsForMoreHops(t *testing.T) {
 		graph []byte
 		words []string
 	}{
-		"missing":   {nil, []string{"'hops' lists 8", "autovoiced.graph.8", "found none"}},
+		"missing":   {nil, []string{"autovoiced.graph.8", "found none"}},
 		"no base64": {[]byte("%"), []string{"autovoiced.graph.8", "base64"}},
 		"no gzip":   {[]byte("AAAA"), []string{"autovoiced.graph.8", "gzip"}},
 		"for 3":     {pack(three), []string{"graph for 8 hops", `input "mel"`, "expected float [1,80,8]", "found float [1,80,3]"}},
@@ -166,7 +166,7 @@ func joinedGraph(model []byte, hops int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return unpackGraph(s.metadata, hops)
+	return unpackGraph(s.metadata, graphKey(hops))
 }
 
 // The bundled voices say the same in runs of any length, on real speech: to -60 dB is promised, more is seen.

@@ -31,11 +31,13 @@ type Policy struct {
 	// Threads is the number of threads inside one run, 1 to 64. One is best for small models: a
 	// hop is too short to share out, and sessions already run beside each other.
 	Threads int `yaml:"threads" json:"threads"`
+	// Batch says how live sessions share runs.
+	Batch Batching `yaml:",inline" json:"batching"`
 }
 
 // DefaultPolicy is the best provider at hand, fp32, no fallback, one thread.
 func DefaultPolicy() Policy {
-	return Policy{Provider: ProviderAuto, Precision: FP32, Threads: 1}
+	return Policy{Provider: ProviderAuto, Precision: FP32, Threads: 1, Batch: DefaultBatching()}
 }
 
 // Validate quotes the key that is wrong and what it may be.
@@ -49,7 +51,7 @@ func (p Policy) Validate() error {
 	if p.Threads < 1 || p.Threads > maxThreads {
 		return fmt.Errorf("'threads' is %d, allowed: 1 to %d", p.Threads, maxThreads)
 	}
-	return nil
+	return p.Batch.Validate()
 }
 
 // Provider is the record of where a model really runs, for status, metrics and results.

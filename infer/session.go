@@ -39,6 +39,7 @@ type session struct {
 	engine *Engine
 	name   string // of the voice, for errors
 	bound  *binding
+	seat   *seat // of a live session, where runs are shared
 	closed bool
 
 	badInput, badOutput atomic.Uint64
@@ -87,10 +88,18 @@ func (s *session) hops(dst, src []float32) (int, error) {
 	return n, nil
 }
 
+// run does one run of a graph, with others where that is better.
+func (s *session) run(g *graph) error {
+	if s.seat != nil {
+		return s.seat.run(g)
+	}
+	return s.bound.run(g)
+}
+
 // step runs one hop: what the inputs of the graph for one hold.
 func (s *session) step(dst []float32) error {
 	g := s.bound.single
-	if err := s.bound.run(g); err != nil {
+	if err := s.run(g); err != nil {
 		return s.wrap(err)
 	}
 	if !finite(g.audio) {
@@ -107,7 +116,7 @@ func (s *session) step(dst []float32) error {
 // run again one by one, so that no more is lost than would be live.
 func (s *session) leap(dst []float32) error {
 	g := s.bound.more
-	if err := s.bound.run(g); err != nil {
+	if err := s.run(g); err != nil {
 		return s.wrap(err)
 	}
 	if finite(g.audio) {
@@ -133,6 +142,9 @@ func (s *session) Close() error {
 	}
 	s.closed = true
 	var err error
+	if s.seat != nil {
+		s.seat.leave()
+	}
 	if s.bound != nil {
 		err = s.bound.close()
 	}

@@ -86,7 +86,7 @@ func openFile(c *Contract, file string, policy Policy, settings map[string]strin
 }
 
 // openTensorRT opens the engine of the graph for so many hops, and builds it first where there is none that is sound.
-func (e *Engine) openTensorRT(model []byte, hops int) (*netSession, error) {
+func (e *Engine) openTensorRT(model []byte, hops, sessions int) (*netSession, error) {
 	built, err := e.builtEngine(model, hops)
 	if err != nil {
 		return nil, err

@@ -105,7 +105,8 @@ func (r *trialRequest) buildEngine() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(warmUp(r.Contract, network{r.Hops, net}), net.Destroy()); err != nil {
+	_, err = warmUp(r.Contract, network{r.Hops, net}, r.Policy)
+	if err := errors.Join(err, net.Destroy()); err != nil {
 		return err
 	}
 	if _, err := os.Stat(engineFile); err != nil {

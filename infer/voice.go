@@ -18,6 +18,9 @@ type SessionOptions struct {
 	// than one, the session runs as many of them at once as fit; the rest of a call hop by hop. What
 	// comes out differs by rounding alone. 0 is one.
 	Hops int
+	// Live says that hops come as time passes and are waited for: such sessions of one engine share its runs when many
+	// speak at once. One that converts a file has runs of its own.
+	Live bool
 	// Seed chooses the noise; the same seed, input and settings give the same bytes.
 	Seed uint64
 }
@@ -72,6 +75,9 @@ func newVoice(e *Engine, speaker Target, o SessionOptions) (*Voice, error) {
 		speakerIn: s.bound.in("speaker"),
 	}
 	v.speaker.Store(&speaker)
+	if o.Live {
+		s.seat = e.batch.join(s.bound)
+	}
 	return v, nil
 }
 
@@ -100,9 +106,12 @@ func (v *Voice) Convert(dst, src, f0 []float32) error {
 		v.speaks = who
 	}
 	in, out := len(v.hop), len(v.bound.single.audio)
+	if v.seat != nil {
+		v.seat.begin(n)
+	}
 	for i := 0; i < n; {
 		g, run := v.bound.single, v.step
-		if more := v.bound.more; more != nil && n-i >= more.hops {
+		if more := v.bound.more; more != nil && n-i >= more.hops && (v.seat == nil || !v.seat.batcher.crowded()) {
 			g, run = more, v.leap
 		}
 		for h := range g.hops {

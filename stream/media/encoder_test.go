@@ -1,7 +1,6 @@
 package media
 
 import (
-	"bytes"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -262,64 +261,4 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%s: %v", format, err)
 		}
 	}
-}
-
-// As small as libFLAC makes it, nearly.
-func TestFLACIsCompressed(t *testing.T) {
-	for _, name := range []string{"../../testdata/audio/sample.flac", "../../testdata/audio/pitch/alpha-plain.flac"} {
-		reference, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, all := mustRead(t, name, reference)
-		path := filepath.Join(t.TempDir(), "x.flac")
-		write(t, path, Output{Format: FLAC, Rate: d.Rate(), Channels: d.Channels(), PCM: dsp.S16LE}, all...)
-		ours, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, again := mustRead(t, path, ours); !reflect.DeepEqual(again, all) {
-			t.Errorf("%s: other samples", name)
-		}
-		if most := 1.03 * float64(len(reference)); float64(len(ours)) > most {
-			t.Errorf("%s: %d bytes, flac's are %d", name, len(ours), len(reference))
-		}
-	}
-}
-
-func BenchmarkFLACEncode(b *testing.B) {
-	d, err := Open("../../testdata/audio/sample.flac")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer d.Close()
-	all, err := readAll(d)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		f, err := os.Create(filepath.Join(b.TempDir(), "x"))
-		if err != nil {
-			b.Fatal(err)
-		}
-		e, err := NewEncoder("x", f, Output{Format: FLAC, Rate: d.Rate(), Channels: 1, PCM: dsp.S16LE})
-		if err := errors.Join(err, e.Write(all), e.Close(), f.Close()); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(d.Frames())/float64(d.Rate())*float64(b.N)/b.Elapsed().Seconds(), "×realtime")
-}
-
-func BenchmarkMP3Decode(b *testing.B) {
-	data := file(b, "cbr.mp3")
-	for b.Loop() {
-		d, err := NewDecoder("x", bytes.NewReader(data))
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := readAll(d); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(1.2*float64(b.N)/b.Elapsed().Seconds(), "×realtime")
 }

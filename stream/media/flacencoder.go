@@ -26,9 +26,6 @@ type flacEncoder struct {
 	bits    int
 	block   [][]int32
 	n       int // samples in block
-	planner flacPlanner
-	mid     []int32
-	side    []int32
 }
 
 func newFLACEncoder(w *bufferedSeeker, o Output) (*flacEncoder, error) {
@@ -39,7 +36,6 @@ func newFLACEncoder(w *bufferedSeeker, o Output) (*flacEncoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("FLAC header: %w", err)
 	}
-	enc.EnablePredictionAnalysis(false) // it knows the fixed predictors alone, and takes longer
 	e := &flacEncoder{w: w, encoder: enc, out: o, bits: bits}
 	for range o.Channels {
 		e.block = append(e.block, make([]int32, flacBlock))
@@ -93,14 +89,11 @@ func (e *flacEncoder) flush() error {
 	f := &frame.Frame{Header: frame.Header{
 		HasFixedBlockSize: true, BlockSize: uint16(e.n), SampleRate: uint32(e.out.Rate), BitsPerSample: uint8(e.bits), Channels: frame.ChannelsMono,
 	}}
-	var plans [2]flacPlan
-	if len(e.block) == 2 {
-		f.Channels, plans = e.pair(e.block[0][:e.n], e.block[1][:e.n])
-	} else {
-		plans[0] = e.planner.plan(e.block[0][:e.n], e.bits)
+	for _, x := range e.block {
+		f.Subframes = append(f.Subframes, &frame.Subframe{SubHeader: frame.SubHeader{Pred: frame.PredVerbatim}, Samples: x[:e.n], NSamples: e.n})
 	}
-	for c, x := range e.block {
-		f.Subframes = append(f.Subframes, &frame.Subframe{SubHeader: plans[c].header, Samples: x[:e.n], NSamples: e.n})
+	if len(e.block) == 2 {
+		f.Channels = pairing(e.block[0][:e.n], e.block[1][:e.n])
 	}
 	e.n = 0
 	return e.encoder.WriteFrame(f)
@@ -128,26 +121,30 @@ func (e *flacEncoder) close() error {
 	return err
 }
 
-// pair finds which two of left, right, their mean and their difference take the fewest bits.
-func (e *flacEncoder) pair(left, right []int32) (frame.Channels, [2]flacPlan) {
-	e.mid, e.side = e.mid[:0], e.side[:0]
-	for i, l := range left {
-		e.mid, e.side = append(e.mid, (l+right[i])>>1), append(e.side, l-right[i])
+// pairing finds which two of left, right, their mean and their difference take the fewest bits, by
+// how far they are from a straight line.
+func pairing(left, right []int32) frame.Channels {
+	var l, r, m, s uint64
+	bent := func(a, b, c int64) uint64 {
+		d := c - 2*b + a
+		return uint64(max(d, -d))
 	}
-	l, r := e.planner.plan(left, e.bits), e.planner.plan(right, e.bits)
-	m, s := e.planner.plan(e.mid, e.bits), e.planner.plan(e.side, e.bits+1)
-	best, plans := frame.ChannelsLR, [2]flacPlan{l, r}
-	for _, other := range []struct {
+	for i := 2; i < len(left); i++ {
+		l0, l1, l2 := int64(left[i-2]), int64(left[i-1]), int64(left[i])
+		r0, r1, r2 := int64(right[i-2]), int64(right[i-1]), int64(right[i])
+		l += bent(l0, l1, l2)
+		r += bent(r0, r1, r2)
+		m += bent((l0+r0)>>1, (l1+r1)>>1, (l2+r2)>>1)
+		s += bent(l0-r0, l1-r1, l2-r2)
+	}
+	best, channels := l+r, frame.ChannelsLR
+	for _, p := range []struct {
+		cost     uint64
 		channels frame.Channels
-		plans    [2]flacPlan
-	}{
-		{frame.ChannelsLeftSide, [2]flacPlan{l, s}},
-		{frame.ChannelsSideRight, [2]flacPlan{s, r}},
-		{frame.ChannelsMidSide, [2]flacPlan{m, s}},
-	} {
-		if other.plans[0].bits+other.plans[1].bits < plans[0].bits+plans[1].bits {
-			best, plans = other.channels, other.plans
+	}{{l + s, frame.ChannelsLeftSide}, {r + s, frame.ChannelsSideRight}, {m + s, frame.ChannelsMidSide}} {
+		if p.cost < best {
+			best, channels = p.cost, p.channels
 		}
 	}
-	return best, plans
+	return channels
 }

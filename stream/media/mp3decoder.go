@@ -153,17 +153,13 @@ type mp3Reader struct {
 	skip   bool // the first frame holds no sound
 	rest   []byte
 	frame  []byte
-	repack mp3Repacker
 }
 
 func (r *mp3Reader) Read(p []byte) (int, error) {
 	for len(r.frame) == 0 {
-		h, b, err := r.frames.next()
+		_, b, err := r.frames.next()
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			if r.frame = r.repack.last(); len(r.frame) > 0 {
-				break
-			}
 			if len(r.rest) == 0 {
 				return 0, io.EOF
 			}
@@ -172,8 +168,6 @@ func (r *mp3Reader) Read(p []byte) (int, error) {
 			return 0, err
 		case r.skip:
 			r.skip = false
-		case r.repack.wants(h):
-			r.frame = r.repack.repack(h, b)
 		default:
 			r.frame = b
 		}

@@ -193,6 +193,15 @@ def write_hops(name, model):
     write(name, model, {**CONTRACT, "hops": [1, *graphs]}, more=packed)
 
 
+def write_batch(name, model):
+    """The graph for many sessions is the same nodes with as many rows as there are sessions."""
+    graph = helper.make_graph(model.graph.node, "batch", model.graph.input, model.graph.output)
+    for v in [*graph.input, *graph.output]:
+        v.type.tensor_type.shape.dim[0].dim_param = "sessions"
+    packed = base64.b64encode(gzip.compress(graph.SerializeToString(deterministic=True), mtime=0)).decode()
+    write(name, model, {**CONTRACT, "batch": True}, more={"autovoiced.graph.batch": packed})
+
+
 def write(name, model, contract=CONTRACT, raw=None, check=True, more=()):
     props = dict(more)
     if raw is not None:
@@ -249,4 +258,7 @@ if __name__ == "__main__":
     write("tiny-voice", tiny_voice())
     write_hops("tiny-hops", tiny_voice())
     write_hops("nan-in-hops", tiny_voice(nan_above=900))
+    write_batch("tiny-batch", tiny_voice())
+    write_batch("nan-in-batch", tiny_voice(nan_above=900))
+    write_batch("fails-in-batch", tiny_voice(fails_above=900))
     broken()

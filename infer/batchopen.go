@@ -1,0 +1,161 @@
+package infer
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// newBatcher is for the engine's live sessions. On a CPU as many runs go beside each other as there are processors for their threads;
+// a GPU does one at a time anyway.
+func (e *Engine) newBatcher() *batcher {
+	parallel := 1
+	if e.policy.Provider == ProviderCPU {
+		parallel = max(1, runtime.GOMAXPROCS(0)/e.policy.Threads)
+	}
+	model := e.model // whole, as long as the batcher may need it
+	return newBatcher(&e.contract, e.policy, parallel, e.nets[0], e.alone, func() ([]batchNet, error) { return e.openBatches(model) })
+}
+
+// openBatches opens the networks for many sessions: on a CPU one for any number, else one for each.
+func (e *Engine) openBatches(model []byte) (nets []batchNet, err error) {
+	sizes := e.policy.Batch.candidates(e.policy.Provider)
+	if len(sizes) == 0 {
+		return nil, nil
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeNets(nets))
+			nets = nil
+		}
+	}()
+	if e.policy.Provider == ProviderCPU {
+		whole, err := batchOf(model, 0)
+		if err != nil {
+			return nil, err
+		}
+		net, err := openNet(&e.contract, whole, e.policy, "")
+		if err != nil {
+			return nil, err
+		}
+		return []batchNet{{net, sizes}}, nil
+	}
+	for _, n := range sizes {
+		whole, err := batchOf(model, n)
+		if err != nil {
+			return nets, err
+		}
+		var net *netSession
+		if e.policy.Provider == ProviderTensorRT {
+			net, err = e.openTensorRT(whole, 1, n)
+		} else {
+			net, err = openNet(&e.contract, whole, e.policy, "")
+		}
+		if err != nil {
+			return nets, fmt.Errorf("graph for %d sessions: %w", n, err)
+		}
+		nets = append(nets, batchNet{net, []int{n}})
+	}
+	return nets, nil
+}
+
+func closeNets(nets []batchNet) error {
+	var errs []error
+	for _, n := range nets {
+		errs = append(errs, n.net.Destroy())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens the networks for many, measures them, and lets the workers run until the batcher is closed. It is the first worker's
+// goroutine.
+func (b *batcher) open() {
+	warm, err := b.newWarmer()
+	if err == nil && warm != nil {
+		b.workers.Go(warm.run)
+	}
+	var nets []batchNet
+	if err == nil && b.why == "" {
+		nets, err = b.openNets()
+	}
+	defer closeNets(nets) //nolint:errcheck // nothing is lost with a network that closes badly
+	if err == nil && len(nets) > 0 {
+		err = b.share(nets)
+	}
+	if err != nil {
+		b.mu.Lock()
+		b.why = err.Error()
+		b.mu.Unlock()
+	}
+}
+
+// share measures the networks and works with them until the end.
+func (b *batcher) share(nets []batchNet) error {
+	runs := make([]*batchRun, 0, b.parallel)
+	defer func() {
+		for _, r := range runs {
+			_ = r.close()
+		}
+	}()
+	for range b.parallel {
+		r, err := newBatchRun(b.contract, nets)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, r)
+	}
+	if err := b.survey(runs[0], nets); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	many := len(b.sizes) > 1
+	if !many {
+		b.why = fmt.Sprintf("a run for several sessions takes longer than one each, or than %v", longestRun)
+	}
+	most := b.sizes[len(b.sizes)-1].Sessions
+	b.mu.Unlock()
+	if !many {
+		return nil
+	}
+	b.shared.Store(true)
+	defer b.shared.Store(false)
+	var all sync.WaitGroup
+	for _, r := range runs {
+		all.Go(func() { b.work(r, make([]*seat, most)) })
+	}
+	all.Wait()
+	return nil
+}
+
+// survey measures a run of each size, and keeps the sizes that serve a session for less than a smaller one does and are over soon
+// enough.
+func (b *batcher) survey(r *batchRun, nets []batchNet) error {
+	var sizes []BatchSize
+	each := b.alone
+	for _, n := range nets {
+		for _, k := range n.rows {
+			select {
+			case <-b.stop:
+				return nil
+			default:
+			}
+			took, err := r.measure(b.policy, k)
+			if err != nil {
+				return err
+			}
+			if took > longestRun {
+				break
+			}
+			if took/time.Duration(k) <= each {
+				each = took / time.Duration(k)
+				sizes = append(sizes, BatchSize{Sessions: k, Cost: took, Least: took})
+			}
+		}
+	}
+	b.mu.Lock()
+	b.sizes = append(b.sizes, sizes...)
+	b.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,90 @@
+package infer
+
+import (
+	"slices"
+	"time"
+)
+
+// BatchStats is a look at how the sessions of one engine share its runs.
+type BatchStats struct {
+	Pack string `json:"pack"`
+	// Separate says why each session runs alone, whatever the load; empty when they need not.
+	Separate string `json:"separate,omitempty"`
+	Sessions int    `json:"sessions"` // live now
+	Waiting  int    `json:"waiting"`  // hops in the queue now
+	Parallel int    `json:"parallel"` // runs beside each other at most
+	// Load is the share of the time of all runs beside each other that is used, of late.
+	Load float64 `json:"load"`
+	Hops uint64  `json:"hops"`
+	// Late counts the hops that were done later than the next one came.
+	Late uint64 `json:"late"`
+	// Sizes are the runs by how many sessions they can serve, ascending from 1.
+	Sizes []BatchSize `json:"sizes"`
+	// Warmups counts the runs for nobody.
+	Warmups uint64 `json:"warmups"`
+}
+
+// BatchSize is the runs that can serve so many sessions.
+type BatchSize struct {
+	Sessions int           `json:"sessions"`
+	Runs     uint64        `json:"runs"`
+	Rows     uint64        `json:"rows"`  // hops that they have done
+	Cost     time.Duration `json:"cost"`  // of a run, of late
+	Least    time.Duration `json:"least"` // that one took
+}
+
+// Batching is how the engine's live sessions share runs now; the zero value for a pass-through, which computes nothing. Any
+// goroutine may ask.
+func (e *Engine) Batching() BatchStats {
+	if e.batch == nil {
+		return BatchStats{Pack: e.contract.Name}
+	}
+	s := e.batch.stats()
+	s.Pack = e.contract.Name
+	return s
+}
+
+func (b *batcher) stats() BatchStats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return BatchStats{
+		Separate: b.why, Sessions: b.seats, Waiting: len(b.queue), Parallel: b.parallel, Load: b.busy.at(time.Now()),
+		Hops: b.hops, Late: b.lateHops, Sizes: slices.Clone(b.sizes), Warmups: b.warmups,
+	}
+}
+
+// Forecast is what the live sessions of an engine would meet.
+type Forecast struct {
+	// Load is the share of the time of all runs beside each other; above 1 they never catch up.
+	Load float64
+	// Hop is how long one would wait and run.
+	Hop time.Duration
+	// Late is the share of hops that were late in the last moments, as it is now.
+	Late float64
+}
+
+// Forecast reckons with so many live sessions, by what runs were measured to cost.
+func (e *Engine) Forecast(sessions int) Forecast {
+	if e.batch == nil {
+		return Forecast{}
+	}
+	return e.batch.forecast(sessions)
+}
+
+// forecast takes the size that loads least. A hop waits for others, for a run that goes on, and for its own.
+func (b *batcher) forecast(sessions int) Forecast {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	best := Forecast{Late: b.late.mean(time.Now())}
+	for i, z := range b.sizes {
+		f := Forecast{Hop: 2 * z.Least, Late: best.Late}
+		f.Load = float64(sessions) * float64(z.Least) / float64(z.Sessions) / (float64(b.parallel) * float64(hopTime))
+		if i > 0 {
+			f.Hop += b.policy.Batch.Gather
+		}
+		if i == 0 || f.Load < best.Load {
+			best = f
+		}
+	}
+	return best
+}
