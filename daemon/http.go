@@ -3,7 +3,6 @@ package daemon
 import (
 	"crypto/subtle"
 	"encoding/json"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -37,11 +36,7 @@ func (d *Daemon) handler() http.Handler {
 	mux.HandleFunc("GET /metrics", d.guarded(d.metricsHandler().ServeHTTP))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "alive\n") })
 	mux.HandleFunc("GET /readyz", d.serveReady)
-	page, err := fs.Sub(web.Files, ".")
-	if err != nil {
-		panic(err) // the path is a constant
-	}
-	mux.Handle("GET /", http.FileServerFS(page))
+	mux.Handle("GET /", web.Handler())
 	return mux
 }
 

@@ -125,6 +125,11 @@ func startService(t *testing.T, settings ...string) *service {
 	}
 	address := listener.Addr().String()
 	_ = listener.Close()
+	return startServiceAt(t, address, settings...)
+}
+
+func startServiceAt(t *testing.T, address string, settings ...string) *service {
+	t.Helper()
 	s := &service{url: "http://" + address, exited: make(chan struct{})}
 	s.cmd = exec.Command(program)
 	s.cmd.Dir = t.TempDir()

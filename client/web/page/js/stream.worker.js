@@ -1,0 +1,144 @@
+import { DISCONTINUITY, HEADER_BYTES, decode, encode, parseHeader } from "./wire.js";
+import { Take } from "./take.js";
+
+// What is late stays late unless something is left out. So audio that has waited longer than STALE on its way here is dropped, and
+// none is sent while more than FLIGHT of what was sent has not come back. Both in µs.
+const STALE = 300e3;
+const FLIGHT = 500e3;
+const STALL = 2000; // ms without a reply after which sending is tried again
+const LEAK = 20; // µs a chunk by which the least age is forgotten: the audio clock is not the computer's
+const REPORT = 10; // replies
+
+// Stream is the socket of one conversation. It lives in a worker: audio comes from and goes to the audio thread over a port, the page
+// sees messages and figures only.
+class Stream {
+  constructor(port) {
+    this.port = port;
+    this.socket = null;
+    this.ready = null;
+    this.sequence = 0;
+    this.sent = []; // {captured, at}: which message held which sample, and when it left
+    this.sentTo = 0; // capture time of the end of what was sent
+    this.backTo = 0; // and of what came back
+    this.heardAt = 0; // ms, when the last reply came
+    this.youngest = Infinity; // µs between capture and arrival here, at the least
+    this.lost = 0; // samples that were captured and could not be sent
+    this.broken = false;
+    this.trips = []; // ms from sending a message to the reply that begins with its samples
+    this.replies = 0;
+    this.take = null;
+    port.onmessage = ({ data }) => this.send(data);
+  }
+
+  open(url, start) {
+    const socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => socket.send(JSON.stringify({ type: "start", ...start }));
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.socket) return;
+      if (typeof data === "string") this.hear(JSON.parse(data));
+      else this.receive(data);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (socket !== this.socket) return;
+      this.socket = null;
+      postMessage({ kind: "closed", code, reason, wasReady: this.ready !== null });
+      this.ready = null;
+    };
+    this.format = start.format;
+    this.ready = null;
+    this.sequence = 0;
+    this.sent = [];
+    this.sentTo = this.backTo = this.heardAt = 0;
+    this.broken = true;
+    this.socket = socket;
+  }
+
+  say(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  close() {
+    const socket = this.socket;
+    this.socket = this.ready = null;
+    socket?.close();
+  }
+
+  hear(message) {
+    if (message.type === "ready") this.ready = message;
+    postMessage({ kind: "message", message });
+  }
+
+  // send frames a chunk of the microphone. What cannot leave at once is dropped: late audio is worth nothing.
+  send({ captured, samples }) {
+    this.take?.addInput(captured, samples);
+    if (!this.ready) return;
+    if (this.stale(captured) || this.full()) {
+      this.lost += samples.length;
+      this.broken = true;
+      return;
+    }
+    const header = { flags: this.broken ? DISCONTINUITY : 0, sequence: this.sequence, captured };
+    this.broken = false;
+    this.sequence = (this.sequence + 1) >>> 0;
+    this.backTo ||= captured;
+    this.sentTo = captured + (samples.length / this.format.rate) * 1e6;
+    this.sent.push({ captured, at: performance.now() });
+    this.socket.send(encode(this.format, header, samples));
+  }
+
+  full() {
+    return this.sentTo - this.backTo > FLIGHT && performance.now() - this.heardAt < STALL;
+  }
+
+  stale(captured) {
+    const age = performance.now() * 1000 - captured;
+    this.youngest = Math.min(age, this.youngest + LEAK);
+    return age - this.youngest > STALE;
+  }
+
+  receive(data) {
+    const header = parseHeader(data);
+    const samples = decode(this.format, data, HEADER_BYTES);
+    this.take?.addOutput(header.captured, samples);
+    this.measure(header.captured);
+    this.heardAt = performance.now();
+    this.backTo = header.captured + (samples.length / this.format.rate) * 1e6;
+    const broken = (header.flags & DISCONTINUITY) !== 0;
+    this.port.postMessage({ captured: header.captured, samples, broken }, [samples.buffer]);
+    if (++this.replies % REPORT === 0) this.report();
+  }
+
+  measure(captured) {
+    while (this.sent.length > 1 && this.sent[1].captured <= captured) this.sent.shift();
+    if (this.sent.length > 0 && this.sent[0].captured <= captured) this.trips.push(performance.now() - this.sent[0].at);
+  }
+
+  report() {
+    postMessage({ kind: "figures", trips: this.trips, lost: this.lost });
+    this.trips = [];
+    if (this.take?.complete()) this.handOver();
+  }
+
+  record(on) {
+    if (on) this.take = new Take(this.format.rate);
+    else if (this.take) this.take.end(performance.now());
+    if (!on && !this.ready) this.handOver(); // no more replies will come
+  }
+
+  handOver() {
+    const take = this.take?.aligned();
+    this.take = null;
+    if (take) postMessage({ kind: "take", ...take }, [take.input.buffer, take.output.buffer]);
+  }
+}
+
+let stream = null;
+
+onmessage = ({ data }) => {
+  if (data.kind === "port") stream = new Stream(data.port);
+  if (data.kind === "open") stream.open(data.url, data.start);
+  if (data.kind === "say") stream.say(data.message);
+  if (data.kind === "record") stream.record(data.on);
+  if (data.kind === "close") stream.close();
+};

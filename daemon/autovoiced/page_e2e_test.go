@@ -1,0 +1,257 @@
+//go:build e2e
+
+package main
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/autovoiced/autovoiced/client/web/webtest"
+	"github.com/autovoiced/autovoiced/client/wire"
+)
+
+// microphone is a recording of a real speaker as a WAV file, which is what Chromium takes for one. It plays again and again.
+func microphone(t *testing.T) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "speech.wav")
+	autovoiced(t, "convert", "../../testdata/audio/sample.flac", "-o", out, "--voice", passthrough).wantSuccess(t)
+	return out
+}
+
+// eventually waits for something of the daemon.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	began := time.Now()
+	defer func() { t.Logf("%s after %v", what, time.Since(began).Round(time.Millisecond)) }()
+	for deadline := time.Now().Add(webtest.Patience); !holds(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v for %s", webtest.Patience, what)
+		}
+	}
+}
+
+func wantNoFaults(t *testing.T, b *webtest.Browser) {
+	t.Helper()
+	if faults := b.Faults(); len(faults) > 0 {
+		t.Errorf("the page complains:\n%s", strings.Join(faults, "\n"))
+	}
+}
+
+const (
+	isLive  = `document.getElementById("live-state").dataset.state === "live"`
+	isOff   = `document.getElementById("live-state").dataset.state === "off"`
+	voices  = `document.querySelectorAll("#voice-list input").length > 3`
+	notices = `document.getElementById("notices").textContent`
+)
+
+// tripsPast waits until that many replies more were heard.
+func tripsPast(b *webtest.Browser, n int) {
+	const count = `Number(document.getElementById("trip-p50").dataset.count || 0)`
+	from := webtest.Eval[int](b, count)
+	b.Until("replies to be heard", fmt.Sprintf("%s > %d", count, from+n))
+}
+
+// From microphone to headphones: another voice comes out, at the right time; the page says how late, and where the time went.
+func TestE2EPageLive(t *testing.T) {
+	s := startService(t)
+	b := webtest.Open(t, microphone(t))
+	b.Screen(1280, 800, false, true)
+	b.Go(s.url)
+	b.Until("the list of voices", voices)
+	paint := webtest.Eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0].startTime`)
+	size := webtest.Eval[int](b, `[performance.getEntriesByType("navigation")[0], ...performance.getEntriesByType("resource")].reduce((n, e) => n + e.transferSize, 0)`)
+	t.Logf("first paint after %.0f ms, %d bytes loaded", paint, size)
+	if size > 300_000 {
+		t.Errorf("the page loads %d bytes, want 300000 at most", size)
+	}
+	b.Save("idle.png")
+	b.Click("#start")
+	b.Until("the voice to speak", isLive)
+	tripsPast(b, 100)
+	b.Click("#record")
+	tripsPast(b, 800)
+	b.Click("#record")
+	b.Until("the recording", `!document.getElementById("compare").hidden`)
+	wantAnotherVoice(t, download(b, "you.wav"), download(b, "alma.wav"))
+	b.Save("live.png")
+
+	figures := webtest.Eval[map[string]string](b, `({...document.getElementById("trip-p50").dataset})`)
+	parts := webtest.Eval[string](b, `document.getElementById("trip-legend").innerText.replaceAll("\n", ", ")`)
+	t.Logf("round trip p50 %s ms, p99 %s ms; without what the browser says of its sound cards %s and %s; of it %s",
+		figures["p50"], figures["p99"], figures["inside50"], figures["inside99"], parts)
+	stages := webtest.Eval[[]string](b, `[...document.querySelectorAll("#stages-table tbody tr")].map((row) => row.dataset.stage)`)
+	if got := strings.Join(stages, " "); got != "separation f0_extraction conversion mixing total" {
+		t.Errorf("the table shows %q", got)
+	}
+	b.Until("the ledger", `document.getElementById("ledger-sum").textContent === "adds up"`)
+	wantNoFaults(t, b)
+}
+
+// The controls reach the daemon while the voice speaks.
+func TestE2EPageControls(t *testing.T) {
+	s := startService(t)
+	b := webtest.Open(t, microphone(t))
+	b.Go(s.url)
+	b.Until("the list of voices", voices)
+	b.Click("#start")
+	b.Until("the voice to speak", isLive)
+	session := func() wire.Session {
+		if all := s.status(t).Sessions; len(all) == 1 {
+			return all[0]
+		}
+		return wire.Session{}
+	}
+	b.Click(`#voice-list label:has([value="otto"])`)
+	eventually(t, "the other voice", func() bool { return session().Voice == "otto" })
+	tripsPast(b, 50)
+	b.Click("#mute")
+	eventually(t, "silence", func() bool { return session().Levels.InPeak < -100 })
+	b.Click("#mute")
+	eventually(t, "sound", func() bool { return session().Levels.InPeak > -40 })
+	b.Click("#start")
+	b.Until("the end", isOff)
+	eventually(t, "the session to end", func() bool { return s.status(t).Totals.SessionsActive == 0 })
+	wantNoFaults(t, b)
+}
+
+// A daemon that goes and comes back: the page says so, and goes on by itself.
+func TestE2EPageOutlivesTheDaemon(t *testing.T) {
+	s := startService(t)
+	b := webtest.Open(t, microphone(t))
+	b.Go(s.url)
+	b.Until("the list of voices", voices)
+	b.Click("#start")
+	b.Until("the voice to speak", isLive)
+	tripsPast(b, 50)
+	s.signal(t, syscall.SIGKILL)
+	<-s.exited
+	b.Until("the bad news", notices+`.includes("does not answer")`)
+	b.Until("its attempts", `document.getElementById("live-state").dataset.state === "lost"`)
+	b.Forgive() // connections that were refused
+	startServiceAt(t, strings.TrimPrefix(s.url, "http://"))
+	b.Until("the voice to speak again", isLive)
+	tripsPast(b, 50)
+	b.Until("the good news", `!`+notices+`.includes("does not answer")`)
+}
+
+// A daemon with a token: asked for once, kept for the tab, never in the address bar.
+func TestE2EPageToken(t *testing.T) {
+	const token = "correct horse battery staple"
+	s := startService(t, "AUTOVOICED_HTTP_TOKEN="+token)
+	b := webtest.Open(t, microphone(t))
+	b.Go(s.url)
+	b.Until("the question", `document.getElementById("token").open`)
+	b.Type("#token-value", "a wrong one\r")
+	b.Until("the question again", `document.getElementById("token").open && document.getElementById("token-value").value === ""`)
+	b.Type("#token-value", token+"\r")
+	b.Until("the list of voices", voices)
+	b.Click("#start")
+	b.Until("the voice to speak", isLive)
+	tripsPast(b, 50)
+	b.Forgive() // 401s are told on the console
+	b.Go(s.url + "/#token=" + strings.ReplaceAll(token, " ", "%20"))
+	b.Until("the token to be taken", `location.hash === ""`)
+	b.Until("the list of voices", voices)
+	if address := webtest.Eval[string](b, `location.href`); strings.Contains(address, "token") {
+		t.Errorf("the token stays in the address: %s", address)
+	}
+	wantNoFaults(t, b)
+}
+
+// Without a microphone the page says what to do, and can be used.
+func TestE2EPageWithoutMicrophone(t *testing.T) {
+	s := startService(t)
+	b := webtest.Open(t, "")
+	b.Go(s.url)
+	b.Until("the list of voices", voices)
+	b.Click("#start")
+	b.Until("words", notices+`.toLowerCase().includes("microphone")`)
+	b.Until("the start to be given up", isOff)
+	if all := s.status(t).Totals; all.Sessions != 0 {
+		t.Errorf("%d sessions were begun without a microphone", all.Sessions)
+	}
+	wantNoFaults(t, b)
+}
+
+// download gives what a link of the page would save: the samples of a WAV file.
+func download(b *webtest.Browser, name string) []float64 {
+	text := webtest.Eval[string](b, fmt.Sprintf(`fetch(document.querySelector('#compare a[download="%s"]').href).then((r) => r.blob()).then((blob) => new Promise((done) => {
+		const reader = new FileReader();
+		reader.onload = () => done(reader.result.split(",")[1]);
+		reader.readAsDataURL(blob);
+	}))`, name))
+	data, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		panic(err) // the page's own encoding
+	}
+	var out []float64
+	for at := 44; at+1 < len(data); at += 2 {
+		out = append(out, float64(int16(binary.LittleEndian.Uint16(data[at:])))/32768)
+	}
+	return out
+}
+
+// wantAnotherVoice holds what was heard against what was said: speech where speech was, and not the same sound.
+func wantAnotherVoice(t *testing.T, said, heard []float64) {
+	t.Helper()
+	if len(said) != len(heard) || len(said) < 4*48000 {
+		t.Fatalf("%d samples were said and %d heard, want equally many and some seconds", len(said), len(heard))
+	}
+	const window = 4800
+	a, b := loudness(said, window), loudness(heard, window)
+	if c := correlation(a, b); c < 0.5 {
+		t.Errorf("loudness of what was said and heard correlates with %.2f, want 0.5 at least: speech is not where it was", c)
+	}
+	if peak := loudest(b); peak < -40 {
+		t.Errorf("the loudest tenth of a second is at %.0f dBFS: silence", peak)
+	}
+	same := 0.0
+	for lag := -480; lag <= 480; lag += 4 {
+		same = max(same, math.Abs(correlation(said[480:len(said)-480], heard[480+lag:len(heard)-480+lag])))
+	}
+	if same > 0.6 {
+		t.Errorf("what was heard is what was said: the samples correlate with %.2f", same)
+	}
+	t.Logf("loudness correlates with %.2f, samples with %.2f at most", correlation(a, b), same)
+}
+
+// loudness is the level of each window in dBFS, not less than -60.
+func loudness(x []float64, window int) []float64 {
+	var out []float64
+	for ; len(x) >= window; x = x[window:] {
+		sum := 0.0
+		for _, v := range x[:window] {
+			sum += v * v
+		}
+		out = append(out, max(-60, 10*math.Log10(sum/float64(window)+1e-12)))
+	}
+	return out
+}
+
+func loudest(x []float64) float64 {
+	out := math.Inf(-1)
+	for _, v := range x {
+		out = max(out, v)
+	}
+	return out
+}
+
+func correlation(a, b []float64) float64 {
+	n := float64(len(a))
+	var sa, sb, saa, sbb, sab float64
+	for i := range a {
+		sa += a[i]
+		sb += b[i]
+		saa += a[i] * a[i]
+		sbb += b[i] * b[i]
+		sab += a[i] * b[i]
+	}
+	return (sab - sa*sb/n) / math.Sqrt((saa-sa*sa/n)*(sbb-sb*sb/n)+1e-18)
+}
