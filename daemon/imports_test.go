@@ -26,6 +26,7 @@ var mayImport = map[string]struct {
 	"stream/portaudio/jacktest": {nil, "it measures from outside, as a stranger with two ports would"},
 	"infer":                     {[]string{"dsp"}, "a model sees slices and state, not queues: it can be benchmarked alone"},
 	"infer/train/follow":        {[]string{"dsp"}, "a training tool: it runs the live pitch tracker and nothing else"},
+	"infer/train/apart":         {[]string{"infer"}, "a measuring tool: it runs the separators that the program itself runs"},
 	"client/wire":               {nil, "the protocol is what both ends share, so it drags neither in"},
 	"client/web":                {nil, "the page is a client like any other"},
 	"client/web/webtest":        {nil, "it opens pages for tests and knows none"},

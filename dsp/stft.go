@@ -12,14 +12,19 @@ type STFT struct {
 }
 
 // NewSTFT plans frames of size samples every hop; size must be at least twice the hop.
-func NewSTFT(size, hop int) *STFT {
+func NewSTFT(size, hop int) *STFT { return NewSTFTWindow(SqrtHann(make([]float32, size)), hop) }
+
+// NewSTFTWindow plans frames seen through a window of the caller's, which it keeps. What a model was trained
+// with may be another than ours.
+func NewSTFTWindow(window []float32, hop int) *STFT {
+	size := len(window)
 	if hop < 1 || size < 2*hop {
 		panic("dsp: STFT needs 0 < hop ≤ size/2")
 	}
 	return &STFT{
 		fft:    NewFFT(size),
 		hop:    hop,
-		window: SqrtHann(make([]float32, size)),
+		window: window,
 		past:   make([]float32, size),
 		frame:  make([]float32, size),
 	}
@@ -57,22 +62,37 @@ type ISTFT struct {
 // NewISTFT plans the way back from NewSTFT(size, hop). The window is divided by the sum that both
 // windows' overlapping copies make, so any hop up to size/2 reconstructs.
 func NewISTFT(size, hop int) *ISTFT {
-	if hop < 1 || size < 2*hop {
-		panic("dsp: ISTFT needs 0 < hop ≤ size/2")
-	}
 	window := SqrtHann(make([]float32, size))
-	sums := make([]float64, hop)
-	for i, w := range window {
-		sums[i%hop] += float64(w) * float64(w)
+	return NewISTFTWindow(window, window, hop)
+}
+
+// NewISTFTWindow plans the way back from NewSTFTWindow(analysis, hop), through a synthesis window of the caller's.
+// It is divided by the sum that the overlapping copies of both windows' product make, place by place within a hop,
+// which must not be 0 anywhere. Where the synthesis window begins with zeros, whole hops of them come off the delay
+// of size−hop samples: then more is heard of the past than is waited for.
+func NewISTFTWindow(analysis, synthesis []float32, hop int) *ISTFT {
+	size := len(analysis)
+	if hop < 1 || size < 2*hop || len(synthesis) != size {
+		panic("dsp: ISTFT needs 0 < hop ≤ size/2, and two windows of one size")
 	}
+	skip := 0
+	for skip < size-2*hop && synthesis[skip] == 0 {
+		skip++
+	}
+	skip -= skip % hop // the sum moves by whole hops
+	sums := make([]float64, hop)
+	for i := range analysis {
+		sums[i%hop] += float64(analysis[i]) * float64(synthesis[i])
+	}
+	window := make([]float32, size-skip)
 	for i := range window {
-		window[i] /= float32(sums[i%hop])
+		window[i] = synthesis[skip+i] / float32(sums[(skip+i)%hop])
 	}
 	return &ISTFT{
 		fft:    NewFFT(size),
 		hop:    hop,
 		window: window,
-		sum:    make([]float32, size),
+		sum:    make([]float32, size-skip),
 		frame:  make([]float32, size),
 	}
 }
@@ -85,8 +105,9 @@ func (s *ISTFT) Synthesize(dst []float32, spec []complex128) {
 	s.fft.Inverse(s.frame, spec)
 	n := copy(s.sum, s.sum[s.hop:])
 	clear(s.sum[n:])
+	newest := s.frame[len(s.frame)-len(s.sum):]
 	for i, w := range s.window {
-		s.sum[i] += w * s.frame[i]
+		s.sum[i] += w * newest[i]
 	}
 	copy(dst, s.sum)
 }

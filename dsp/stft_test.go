@@ -34,6 +34,40 @@ func TestSTFTReconstructs(t *testing.T) {
 	}
 }
 
+// Windows of the caller's own: Hann both ways as Spleeter has it, and a long look at the past that is synthesised
+// from its newest part alone, so that the delay is 320 samples, not 480.
+func TestSTFTWindowsReconstruct(t *testing.T) {
+	hann := Hann(make([]float32, 1024))
+	long, newest := make([]float32, 640), make([]float32, 640)
+	for i := range long {
+		long[i] = float32(math.Sin(math.Pi / 2 * float64(min(i, 400)) / 400))
+		if i >= 400 {
+			long[i] = float32(math.Cos(math.Pi / 2 * float64(i-400) / 240))
+		}
+		if i >= 160 {
+			newest[i] = float32(math.Sin(math.Pi * float64(i-160) / 480))
+		}
+	}
+	for _, c := range []struct {
+		analysis, synthesis []float32
+		hop, late           int
+	}{{hann, hann, 256, 768}, {long, newest, 160, 320}} {
+		s, i := NewSTFTWindow(c.analysis, c.hop), NewISTFTWindow(c.analysis, c.synthesis, c.hop)
+		x := testNoise(rand.New(rand.NewPCG(3, 4)), c.hop*40)
+		y := make([]float32, len(x))
+		spec := make([]complex128, s.Bins())
+		for at := 0; at < len(x); at += c.hop {
+			s.Analyze(spec, x[at:at+c.hop])
+			i.Synthesize(y[at:at+c.hop], spec)
+		}
+		for n := c.late; n < len(y); n++ {
+			if math.Abs(float64(y[n]-x[n-c.late])) > 1e-6 {
+				t.Fatalf("%d/%d sample %d: got %g, want %g", len(c.analysis), c.hop, n, y[n], x[n-c.late])
+			}
+		}
+	}
+}
+
 // A frame is the transform of the last size samples under the window, by definition. Tolerance 1e-5.
 func TestSTFTAgainstDefinition(t *testing.T) {
 	x := testNoise(rand.New(rand.NewPCG(13, 14)), 200)

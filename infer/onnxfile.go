@@ -46,7 +46,7 @@ func (t tensor) String() string {
 
 var errTruncated = errors.New("the file ends in the middle of a field: it is truncated or not ONNX")
 
-// field is one field of a protobuf message: a number for the scalar wire types, bytes for the rest.
+// field is one field of a protobuf message: a number for the scalar wire types but that of doubles, bytes for the rest.
 type field struct {
 	id    int
 	value uint64
@@ -70,7 +70,9 @@ func fields(message []byte, visit func(field) error) error {
 		case 1:
 			n = 8
 		case 5:
-			n = 4
+			if n = 4; len(message) >= n {
+				f.value = uint64(binary.LittleEndian.Uint32(message))
+			}
 		case 2:
 			size, m := binary.Uvarint(message)
 			if m <= 0 || size > uint64(len(message)-m) {

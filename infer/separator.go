@@ -46,17 +46,30 @@ const (
 // Presets lists the presets of offline work.
 func Presets() []string { return []string{PresetFast, PresetBalanced, PresetQuality} }
 
-// NewSeparator makes the separator for songs: stereo, 44.1 kHz, faster than real time, not for live use. name is
-// SeparatorNone, or "" for the best that is installed. The preset trades time for quality. The caller closes it.
-func NewSeparator(name, preset string) (Separator, error) {
+// SeparatorNames lists the models for songs that are installed, the best first, and SeparatorNone.
+func SeparatorNames() []string {
+	if spleeterInstalled() {
+		return []string{SeparatorSpleeter, SeparatorNone}
+	}
+	return []string{SeparatorNone}
+}
+
+// NewSeparator makes the separator for songs: stereo, 44.1 kHz, faster than real time, not for live use. name is one of
+// SeparatorNames, or "" for the best that is installed. The preset trades time for quality. The caller closes it.
+func NewSeparator(cfg Config, name, preset string) (Separator, error) {
 	if !slices.Contains(Presets(), preset) {
 		return nil, fmt.Errorf("separator: preset is %q, expected one of: %s", preset, strings.Join(Presets(), ", "))
 	}
-	switch name {
-	case "", SeparatorNone:
-		return noSeparator{}, nil
+	if name == "" {
+		name = SeparatorNames()[0]
 	}
-	return nil, fmt.Errorf("separator: no model %q, there is: %s", name, SeparatorNone)
+	switch name {
+	case SeparatorNone:
+		return noSeparator{}, nil
+	case SeparatorSpleeter:
+		return newSongSeparator(cfg.Policy, preset)
+	}
+	return nil, fmt.Errorf("separator: no model %q, there are: %s, %s", name, SeparatorSpleeter, SeparatorNone)
 }
 
 // noSeparator passes everything as vocals.
