@@ -67,7 +67,7 @@ func hear(t *testing.T, c *websocket.Conn) wire.Message {
 		t.Error(err)
 		return nil
 	}
-	m, werr := wire.DecodeClient(data)
+	m, _, werr := wire.DecodeClient(data)
 	if werr != nil {
 		t.Error(werr)
 	}

@@ -12,16 +12,20 @@ import (
 
 // chain is the four stages around one voice.
 type chain struct {
-	stages []stream.Stage
-	mixing *stream.Mixing
+	stages     []stream.Stage
+	separation *stream.Separation
+	conversion *stream.Conversion
+	mixing     *stream.Mixing
+	f0Delay    time.Duration
+	hops       int // of the voice, at a time
 }
 
 // newChain builds the stages and the conversation with the target that stands in their middle; the caller
 // closes the latter. Everything runs at the voice's own rates, so many hops of the voice at a time.
-func (s *studio) newChain(e *infer.Engine, target infer.Target, hops int, pitch wire.PitchShift, mix wire.Mix) (c *chain, conv infer.Converter, err error) {
+func (s *studio) newChain(e *infer.Engine, target infer.Target, hops int, sound wire.Settings) (c *chain, conv infer.Converter, err error) {
 	contract := e.Contract()
 	in, out := contract.SampleRateIn, contract.SampleRateOut
-	separation, err := stream.NewSeparation(in, s.cfg.Separation.config())
+	separation, err := stream.NewSeparation(in, s.cfg.Separation.config(sound.Gate))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -29,26 +33,47 @@ func (s *studio) newChain(e *infer.Engine, target infer.Target, hops int, pitch 
 	if err != nil {
 		return nil, nil, err
 	}
-	conv, err = e.NewTargetSession(target, infer.SessionOptions{Shift: inferShift(pitch), F0Delay: f0.Delay(), Hops: hops})
+	c = &chain{separation: separation, f0Delay: f0.Delay(), hops: hops}
+	conv, err = c.cast(e, target, sound.Pitch)
 	if err != nil {
 		return nil, nil, err
 	}
-	mode := stream.ModeBypass
-	if contract.Kind == infer.KindVoice {
-		mode = "model"
-	}
-	conversion := stream.NewConversion(conv, mode)
-	mixing, err := stream.NewMixing(in, out, conversion.Latency(), s.mixingConfig(mix))
+	c.conversion = stream.NewConversion(conv, conversionMode(e))
+	c.mixing, err = stream.NewMixing(in, out, c.conversion.Latency(), s.mixingConfig(sound))
 	if err != nil {
 		return nil, nil, errors.Join(err, conv.Close())
 	}
-	return &chain{stages: []stream.Stage{separation, f0, conversion, mixing}, mixing: mixing}, conv, nil
+	c.stages = []stream.Stage{separation, f0, c.conversion, c.mixing}
+	return c, conv, nil
 }
 
-func (c SeparationConfig) config() stream.SeparationConfig {
+// cast starts a conversation with a target that fits between the stages. The caller closes it.
+func (c *chain) cast(e *infer.Engine, target infer.Target, pitch wire.PitchShift) (infer.Converter, error) {
+	return e.NewTargetSession(target, infer.SessionOptions{Shift: inferShift(pitch), F0Delay: c.f0Delay, Hops: c.hops})
+}
+
+func conversionMode(e *infer.Engine) string {
+	if e.Contract().Kind == infer.KindVoice {
+		return "model"
+	}
+	return stream.ModeBypass
+}
+
+// gate is the noise gate as it is configured.
+func (c SeparationConfig) gate() wire.Gate {
+	return wire.Gate{On: c.Mode == stream.ModeGate, OpenDB: c.GateOpenDB, CloseDB: c.GateCloseDB}
+}
+
+// config is the stage with a gate that may be another than configured. What is bypassed stays so until
+// somebody asks for a gate.
+func (c SeparationConfig) config(gate wire.Gate) stream.SeparationConfig {
 	out := stream.DefaultSeparationConfig()
 	out.Mode, out.HighPassHz = c.Mode, c.HighPassHz
-	out.OpenDB, out.CloseDB, out.Hold = c.GateOpenDB, c.GateCloseDB, c.GateHold
+	out.OpenDB, out.CloseDB, out.Hold = gate.OpenDB, gate.CloseDB, c.GateHold
+	out.NoGate = !gate.On
+	if gate.On {
+		out.Mode = stream.ModeGate
+	}
 	return out
 }
 
@@ -62,17 +87,12 @@ func (s *studio) pitchConfig(kind string) stream.F0Config {
 	return out
 }
 
-func (s *studio) mixingConfig(mix wire.Mix) stream.MixingConfig {
+func (s *studio) mixingConfig(sound wire.Settings) stream.MixingConfig {
 	m := s.cfg.Mixing
 	return stream.MixingConfig{
-		GainDB: mix.GainDB, DryWet: mix.DryWet, Monitor: m.Monitor, Limiter: m.Limiter, CeilingDB: m.Ceiling,
+		GainDB: sound.Mix.GainDB, DryWet: sound.Mix.DryWet, Monitor: sound.Monitor, Mute: sound.Mute,
+		Limiter: m.Limiter, CeilingDB: m.Ceiling,
 	}
-}
-
-func (c *chain) setMix(mix wire.Mix) error {
-	cfg := c.mixing.Config()
-	cfg.GainDB, cfg.DryWet = mix.GainDB, mix.DryWet
-	return c.mixing.Set(cfg)
 }
 
 func (c *chain) latency() time.Duration {

@@ -82,7 +82,7 @@ func TestSampleStatesBounds(t *testing.T) {
 // The stages' own defaults are what is shown as the default.
 func TestDefaultsAreTheRooms(t *testing.T) {
 	c := Default()
-	if got, want := c.Separation.config(), stream.DefaultSeparationConfig(); got != want {
+	if got, want := c.Separation.config(c.Separation.gate()), stream.DefaultSeparationConfig(); got != want {
 		t.Errorf("separation is %+v, the stage's default %+v", got, want)
 	}
 	mixing := stream.MixingConfig{

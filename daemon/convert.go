@@ -99,7 +99,7 @@ func (s *studio) convert(ctx context.Context, in string, source *stream.FileSour
 	elapsed := time.Since(began).Seconds()
 	audio := seconds(written.frames, source.Rate())
 	return Result{
-		Voice: session.speaks(), PitchShift: session.shift(), Rate: source.Rate(), Frames: written.frames, Clipped: sink.Clipped(),
+		Voice: session.voice, PitchShift: session.shift(), Rate: source.Rate(), Frames: written.frames, Clipped: sink.Clipped(),
 		AudioSeconds: audio, ElapsedSeconds: elapsed, RTF: elapsed / max(audio, 1e-9),
 		Provider: session.provider, Pipeline: session.measured(),
 	}, nil

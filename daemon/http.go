@@ -33,6 +33,7 @@ func (d *Daemon) handler() http.Handler {
 	mux.HandleFunc("GET /v1/profiles", d.guarded(d.serveProfiles))
 	mux.HandleFunc("POST /v1/profiles", d.guarded(d.addProfile))
 	mux.HandleFunc("DELETE /v1/profiles/{id}", d.guarded(d.removeProfile))
+	mux.HandleFunc("PATCH /v1/sessions/{id}", d.guarded(d.updateSession))
 	mux.HandleFunc("GET /metrics", d.guarded(d.metricsHandler().ServeHTTP))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "alive\n") })
 	mux.HandleFunc("GET /readyz", d.serveReady)

@@ -111,8 +111,7 @@ func TestBadClientsAreToldAndNobodyElseNotices(t *testing.T) {
 		{"NaN", func(r raw) { started(r).audio(frame(0, float32(math.NaN()), 0)) }, wire.CodeBadAudio, 1007},
 		{"infinity", func(r raw) { started(r).audio(frame(float32(math.Inf(-1)))) }, wire.CodeBadAudio, 1007},
 		{"text as audio", func(r raw) { started(r).text("RIFF....WAVEfmt ") }, wire.CodeBadMessage, 1007},
-		{"unknown message", func(r raw) { started(r).text(`{"type":"dance"}`) }, wire.CodeBadMessage, 1007},
-		{"misspelt field", func(r raw) { r.text(strings.Replace(startText, "format", "fromat", 1)) }, wire.CodeBadMessage, 1007},
+		{"misspelt format", func(r raw) { r.text(strings.Replace(startText, "format", "fromat", 1)) }, wire.CodeBadFormat, 1007},
 		{"unknown voice", func(r raw) { r.text(strings.Replace(startText, "{", `{"voice":"nobody",`, 1)) }, wire.CodeUnknownVoice, 1008},
 		{"unknown profile", func(r raw) { r.text(strings.Replace(startText, "{", `{"profile":"nobody",`, 1)) }, wire.CodeUnknownVoice, 1008},
 		{"rate of 0", func(r raw) { r.text(strings.Replace(startText, "16000", "0", 1)) }, wire.CodeBadFormat, 1007},
@@ -129,6 +128,11 @@ func TestBadClientsAreToldAndNobodyElseNotices(t *testing.T) {
 			started(r)
 			for range maxControlRate + 1 {
 				r.text(`{"type":"update"}`)
+			}
+		}, wire.CodeRateLimit, 1008},
+		{"a flood of unknown messages", func(r raw) {
+			for range maxControlRate + 1 {
+				r.text(`{"type":"dance"}`)
 			}
 		}, wire.CodeRateLimit, 1008},
 		{"a flood of empty audio", func(r raw) {

@@ -119,7 +119,7 @@ func (d *Daemon) removeProfile(w http.ResponseWriter, r *http.Request) {
 // httpStatus is the status of a plain answer that tells of an error.
 func httpStatus(c wire.Code) int {
 	switch c {
-	case wire.CodeUnknownProfile:
+	case wire.CodeUnknownProfile, wire.CodeUnknownSession:
 		return http.StatusNotFound
 	case wire.CodeNameTaken:
 		return http.StatusConflict

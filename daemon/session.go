@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,19 +29,27 @@ const overloadRun = 20
 type session struct {
 	id       string
 	kind     string
-	voice    string
 	since    time.Time
 	format   wire.Format
 	provider wire.Provider
 	studio   *studio
 	chunk    time.Duration
-	conv     infer.Converter
 	chain    *chain
 	ledger   *stream.Ledger
 	pipeline atomic.Pointer[stream.Pipeline] // the newest
 	before   atomic.Pointer[stream.Pipeline] // the one before a flush, shown until the newest has something to show
 	profile  stream.ProfilingFunc
 	delay    time.Duration // see latency
+
+	casting sync.Mutex // held while another voice is made ready
+	mu      sync.Mutex // for what follows; never held by audio
+	voice   string     // who speaks,
+	conv    infer.Converter
+	retired []retired // and who did
+	closing error     // what closing those who did came to
+	closed  bool
+	sound   wire.Settings
+	pitches int // how often the pitch was set
 
 	out     *outbox // of a client; nil where the sink is the end
 	timings *rate   // pushed to the same
@@ -53,23 +63,20 @@ func (s *studio) newSession(r request) (*session, *wire.Error) {
 	if err != nil {
 		return nil, voiceError(err)
 	}
-	pitch, mix := s.cfg.Voice.Pitch, wire.Mix{GainDB: s.cfg.Mixing.GainDB, DryWet: s.cfg.Mixing.DryWet}
-	if r.pitch != nil {
-		pitch = *r.pitch
-	}
-	if r.mix != nil {
-		mix = *r.mix
+	sound, werr := s.sound(r)
+	if werr != nil {
+		return nil, werr
 	}
 	chunk := s.cfg.Stream.Chunk
 	if contract := engine.Contract(); r.offline {
 		chunk = max(chunk, time.Duration(contract.Run(math.MaxInt))*engine.Hop())
 	}
-	chain, conv, err := s.newChain(engine, target, int(chunk/engine.Hop()), pitch, mix)
+	chain, conv, err := s.newChain(engine, target, int(chunk/engine.Hop()), sound)
 	if err != nil {
 		return nil, voiceError(err)
 	}
 	out := &session{
-		kind: r.kind, voice: target.Name, since: time.Now().UTC(),
+		kind: r.kind, voice: target.Name, sound: sound, since: time.Now().UTC(),
 		provider: wireProvider(engine.Provider(), engine.Warnings()),
 		studio:   s, chunk: chunk, conv: conv, chain: chain, ledger: new(stream.Ledger),
 		timings: newRate(0),
@@ -94,10 +101,11 @@ func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sin
 			stage.Reset()
 		}
 	}
+	in, out := s.rates()
 	p, err := stream.New(stream.Options{
 		Source: source, Stages: s.chain.stages, Sink: sink,
-		InRate: s.conv.InRate(), OutRate: s.conv.OutRate(),
-		Hop:   stream.TimeToFrames(s.chunk, s.conv.InRate()),
+		InRate: in, OutRate: out,
+		Hop:   stream.TimeToFrames(s.chunk, in),
 		Queue: s.studio.cfg.Stream.Queue, Clock: s.studio.clock, Ledger: s.ledger, Profile: s.profile,
 	})
 	if err != nil {
@@ -112,70 +120,6 @@ func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sin
 // latency is how much later than its input a sample comes out at the earliest: a chunk, the stages, and the
 // resamplers at the edges.
 func (s *session) latency() time.Duration { return s.delay }
-
-// update changes what can be changed while the voice speaks. Its errors leave the session as it was.
-func (s *session) update(u *wire.Update) *wire.Error {
-	if err := s.apply(u); err != nil {
-		err.Fatal = false
-		return err
-	}
-	return nil
-}
-
-func (s *session) apply(u *wire.Update) *wire.Error {
-	if u.Voice != nil && *u.Voice != s.speaks() {
-		if err := s.setVoice(*u.Voice); err != nil {
-			return err
-		}
-	}
-	if shifter, ok := s.conv.(interface{ SetShift(infer.Shift) error }); ok && u.Pitch != nil {
-		if err := shifter.SetShift(inferShift(*u.Pitch)); err != nil {
-			return wire.Errorf(wire.CodeBadParam, "pitch_shift_semitones", "%v", err)
-		}
-	}
-	if u.Mix != nil {
-		if err := s.chain.setMix(*u.Mix); err != nil {
-			return wire.Errorf(wire.CodeBadParam, "mix", "%v", err)
-		}
-	}
-	if u.Timings != nil {
-		s.timings.set(*u.Timings)
-	}
-	return nil
-}
-
-// setVoice lets another voice of the same pack speak, or a profile that fits it.
-func (s *session) setVoice(name string) *wire.Error {
-	target, profile, err := s.studio.target(name)
-	if err != nil {
-		return voiceError(err)
-	}
-	speaker, ok := s.conv.(interface {
-		SetVoice(string) error
-		SetTarget(infer.Target) error
-	})
-	if !ok {
-		return wire.Errorf(wire.CodeUnsupported, "voice", "voice %q cannot be left while it speaks; open another stream", s.voice)
-	}
-	if profile {
-		if err := speaker.SetTarget(target); err != nil {
-			return voiceError(err)
-		}
-		return nil
-	}
-	if err := speaker.SetVoice(name); err != nil {
-		return wire.Errorf(wire.CodeUnsupported, "voice", "voice %q is in another pack than %q; open another stream", name, s.voice)
-	}
-	return nil
-}
-
-// speaks is the name of the voice that is heard now.
-func (s *session) speaks() string {
-	if v, ok := s.conv.(interface{ VoiceName() string }); ok {
-		return v.VoiceName()
-	}
-	return s.voice
-}
 
 // account is the session's ledger. What the pipeline has delivered is, for a client, on its way until it
 // is written. Counters of what left are read before the counter of what came in, so what is in flight
@@ -208,14 +152,25 @@ func (s *session) measured() wire.Pipeline {
 }
 
 func (s *session) status() wire.Session {
+	voice, sound := s.sounds()
 	return wire.Session{
-		ID: s.id, Kind: s.kind, Voice: s.speaks(), Since: s.since, Format: s.format,
-		ChunkMS: milliseconds(s.chunk), Pipeline: s.measured(),
+		ID: s.id, Kind: s.kind, Voice: voice, Since: s.since, Format: s.format,
+		ChunkMS: milliseconds(s.chunk), Settings: &sound, Pipeline: s.measured(),
 	}
 }
 
-// close gives the voice back. Nothing runs any more.
-func (s *session) close() error { return s.conv.Close() }
+// close gives the voices back. Nothing runs any more.
+func (s *session) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	err := errors.Join(s.closing, s.conv.Close())
+	for _, r := range s.retired {
+		err = errors.Join(err, r.conv.Close())
+	}
+	s.retired = nil
+	return err
+}
 
 // attend looks after a running session beside its audio until ctx ends: it pushes timings to a client, and
 // tells of overload, once for each run of it.
@@ -233,6 +188,7 @@ func (s *session) attend(ctx context.Context, notice func(*wire.Notice)) {
 		case <-s.timings.changed:
 			due = s.timings.tick()
 		case <-health.C:
+			s.dismiss()
 			over := s.overload()
 			if over != nil && !told {
 				notice(over)

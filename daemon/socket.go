@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,7 @@ type socketSource struct {
 	idle   time.Duration
 	pace   *pace
 	marks  *captureMarks
-	update func(*wire.Update) *wire.Error
+	update func(*wire.Update)
 	notice func(*wire.Notice)
 	reject func(*wire.Error) // hears of errors that the stream survives
 
@@ -221,7 +222,8 @@ func (s *socketSource) obey() error {
 	if err := s.control.allow(s.clock.Now()); err != nil {
 		return err
 	}
-	m, err := wire.DecodeClient(s.data)
+	m, ignored, err := wire.DecodeClient(s.data)
+	s.tellIgnored(ignored)
 	if err == nil {
 		switch m := m.(type) {
 		case *wire.Flush:
@@ -229,7 +231,7 @@ func (s *socketSource) obey() error {
 		case *wire.Stop:
 			s.ended.Store(int32(stopped))
 		case *wire.Update:
-			err = s.update(m)
+			s.update(m)
 		default:
 			err = wire.Errorf(wire.CodeAlreadyStarted, "", "the stream has started; open another connection for another one")
 		}
@@ -242,6 +244,14 @@ func (s *socketSource) obey() error {
 	}
 	s.reject(err)
 	return nil
+}
+
+// tellIgnored makes a misspelt setting visible.
+func (s *socketSource) tellIgnored(fields []string) {
+	if len(fields) > 0 {
+		s.notice(&wire.Notice{Code: wire.NoticeIgnoredFields, Count: uint64(len(fields)), Message: fmt.Sprintf(
+			"fields that this server does not know are left out: %s", strings.Join(fields, ", "))})
+	}
 }
 
 // take decodes an audio message.

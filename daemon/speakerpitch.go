@@ -42,7 +42,7 @@ func (s *studio) speakerPitch(ctx context.Context, file string, rate int) (hz fl
 		return 0, err
 	}
 	defer source.Close() //nolint:errcheck // it was only read
-	separation, err := stream.NewSeparation(rate, s.cfg.Separation.config())
+	separation, err := stream.NewSeparation(rate, s.cfg.Separation.config(s.cfg.Separation.gate()))
 	if err != nil {
 		return 0, err
 	}

@@ -61,6 +61,18 @@ func (l *sessions) add(s *session) *wire.Error {
 	return nil
 }
 
+// find is the running session of an id, or nil.
+func (l *sessions) find(id string) *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.active {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
 // remove keeps the session's ledger.
 func (l *sessions) remove(s *session) {
 	ledger := s.account()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	readLimit = 64 << 20
 	// Connections that have not started or are being closed come on top of the sessions, but not without end.
 	guestsPerSession, guestsAnyway = 2, 16
+	// maxRoles is how many voices wait to be made ready.
+	maxRoles = 8
 )
 
 // serveStream is one client of /v1/stream, from the upgrade to the close.
@@ -58,6 +61,8 @@ type connection struct {
 	out     *outbox
 	source  *socketSource
 	session *session
+	roles   chan role
+	ignored []string // fields of start, to be told after ready
 }
 
 func newConnection(d *Daemon, conn *websocket.Conn, raw bool) *connection {
@@ -65,7 +70,7 @@ func newConnection(d *Daemon, conn *websocket.Conn, raw bool) *connection {
 		_ = tcp.SetWriteBuffer(sendBuffer) // smaller is only a hint, so is this
 	}
 	conn.SetReadLimit(readLimit)
-	c := &connection{d: d, conn: conn, out: newOutbox(conn, d.cfg.HTTP.StallTimeout)}
+	c := &connection{d: d, conn: conn, roles: make(chan role, maxRoles), out: newOutbox(conn, d.cfg.HTTP.StallTimeout)}
 	c.source = &socketSource{
 		conn: conn, clock: d.clock, raw: raw, limit: d.cfg.HTTP.MaxFrameBytes, idle: d.cfg.HTTP.IdleTimeout,
 		update: c.update, notice: c.notice, reject: c.reject,
@@ -73,7 +78,64 @@ func newConnection(d *Daemon, conn *websocket.Conn, raw bool) *connection {
 	return c
 }
 
-func (c *connection) update(u *wire.Update) *wire.Error { return c.session.update(u) }
+// update does at once what can be done at once, and leaves another voice to cast: the audio that follows must not
+// wait for it.
+func (c *connection) update(u *wire.Update) {
+	pitches, err := c.session.adjust(u)
+	if err != nil || !namesVoice(u) {
+		c.answer(err)
+		return
+	}
+	for r := (role{u, pitches}); ; {
+		select {
+		case c.roles <- r:
+			return
+		default:
+		}
+		select {
+		case old := <-c.roles: // the newest counts
+			err := wire.Errorf(wire.CodeRateLimit, "", "voice %s was not made ready: others were asked for meanwhile", voiceOf(old.update))
+			err.Fatal = false
+			c.reject(err)
+		default:
+		}
+	}
+}
+
+func voiceOf(u *wire.Update) string {
+	if u.Voice != nil {
+		return *u.Voice
+	}
+	return *u.Profile
+}
+
+// role is a voice asked for, and how often the pitch had been set by then.
+type role struct {
+	update  *wire.Update
+	pitches int
+}
+
+// cast makes voices ready until ctx ends.
+func (c *connection) cast(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-c.roles:
+			c.answer(c.session.recast(r.update, r.pitches))
+		}
+	}
+}
+
+// answer says what came of an update.
+func (c *connection) answer(err *wire.Error) {
+	if err != nil {
+		c.reject(err)
+		return
+	}
+	voice, sound := c.session.sounds()
+	c.out.post(&wire.Updated{Voice: voice, Settings: sound})
+}
 
 func (c *connection) notice(n *wire.Notice) {
 	c.d.sessions.countNotice(n.Code)
@@ -97,6 +159,7 @@ func (c *connection) serve() error {
 	}
 	s, werr := c.d.newSession(request{
 		kind: kindStream, voice: start.Voice, target: target, format: start.Format, pitch: start.Pitch, mix: start.Mix,
+		gate: start.Gate, monitor: start.Monitor, mute: start.Mute,
 	})
 	if werr != nil {
 		return werr
@@ -109,31 +172,45 @@ func (c *connection) serve() error {
 	return errors.Join(c.converse(start), s.close())
 }
 
-// awaitStart reads the first message.
+// awaitStart reads messages until the first that it knows, which must be start.
 func (c *connection) awaitStart() (*wire.Start, error) {
-	kind, err := c.source.message(c.d.cfg.HTTP.StartTimeout)
-	if errors.Is(err, &wire.Error{Code: wire.CodeIdleTimeout}) {
-		return nil, wire.Errorf(wire.CodeStartTimeout, "", "no start for %v", c.d.cfg.HTTP.StartTimeout)
-	}
-	if err != nil {
-		if c.source.stopping() {
-			return nil, wire.Errorf(wire.CodeShuttingDown, "", "the daemon is stopping")
+	until := time.Now().Add(c.d.cfg.HTTP.StartTimeout)
+	for {
+		kind, err := c.source.message(time.Until(until))
+		if errors.Is(err, &wire.Error{Code: wire.CodeIdleTimeout}) {
+			return nil, wire.Errorf(wire.CodeStartTimeout, "", "no start for %v", c.d.cfg.HTTP.StartTimeout)
 		}
-		return nil, err
+		if err != nil {
+			if c.source.stopping() {
+				return nil, wire.Errorf(wire.CodeShuttingDown, "", "the daemon is stopping")
+			}
+			return nil, err
+		}
+		if kind != websocket.TextMessage {
+			return nil, wire.Errorf(wire.CodeNotStarted, "", "audio before start")
+		}
+		if err := c.source.control.allow(c.d.clock.Now()); err != nil {
+			return nil, err
+		}
+		m, ignored, werr := wire.DecodeClient(c.source.data)
+		c.ignored = append(c.ignored, ignored...)
+		if werr != nil && werr.Code == wire.CodeUnknownType {
+			c.reject(werr)
+			continue
+		}
+		if werr != nil {
+			werr.Fatal = true
+			if len(c.ignored) > 0 {
+				werr.Message += "; unknown fields: " + strings.Join(c.ignored, ", ")
+			}
+			return nil, werr
+		}
+		start, ok := m.(*wire.Start)
+		if !ok {
+			return nil, wire.Errorf(wire.CodeNotStarted, "", "the first message is not start")
+		}
+		return start, nil
 	}
-	if kind != websocket.TextMessage {
-		return nil, wire.Errorf(wire.CodeNotStarted, "", "audio before start")
-	}
-	m, werr := wire.DecodeClient(c.source.data)
-	if werr != nil {
-		werr.Fatal = true
-		return nil, werr
-	}
-	start, ok := m.(*wire.Start)
-	if !ok {
-		return nil, wire.Errorf(wire.CodeNotStarted, "", "the first message is not start")
-	}
-	return start, nil
 }
 
 // converse runs one pipeline after another: each flush ends one.
@@ -145,8 +222,9 @@ func (c *connection) converse(start *wire.Start) error {
 	c.source.prepare(start.Format, newPace(start.Format.Rate, limits.RealTimeFactor, c.d.clock), marks)
 	sink := &socketSink{out: c.out, format: start.Format, raw: c.source.raw, marks: marks, pace: c.source.pace}
 
+	voice, sound := c.session.sounds()
 	c.out.post(&wire.Ready{
-		Version: wire.Version, Session: c.session.id, Voice: c.session.voice, Format: start.Format,
+		Version: wire.Version, Session: c.session.id, Voice: voice, Settings: sound, Format: start.Format,
 		ChunkMS: milliseconds(c.d.cfg.Stream.Chunk), AlgorithmicLatencyMS: milliseconds(c.session.latency()),
 		Provider: c.session.provider,
 		Limits: wire.Limits{
@@ -154,14 +232,13 @@ func (c *connection) converse(start *wire.Start) error {
 			StallSeconds: limits.StallTimeout.Seconds(), RealTimeFactor: limits.RealTimeFactor,
 		},
 	})
-	attended := make(chan struct{})
-	go func() {
-		defer close(attended)
-		c.session.attend(ctx, c.notice)
-	}()
+	c.source.tellIgnored(c.ignored)
+	var beside sync.WaitGroup
+	beside.Go(func() { c.session.attend(ctx, c.notice) })
+	beside.Go(func() { c.cast(ctx) })
 	defer func() {
 		cancel()
-		<-attended
+		beside.Wait()
 	}()
 	for {
 		if err := c.session.run(ctx, c.source, sink); err != nil {

@@ -81,6 +81,9 @@ type request struct {
 	format wire.Format
 	pitch  *wire.PitchShift
 	mix    *wire.Mix
+	gate   *wire.GateChange
+	// monitor and mute are nil when nobody says.
+	monitor, mute *bool
 	// offline: nobody waits for a chunk, so it may be as long as the voice can take at once.
 	offline bool
 }

@@ -119,6 +119,20 @@ func (g *Gate) Reset() {
 	g.open, g.close = float32(Amplitude(g.cfg.OpenDB)), float32(Amplitude(g.cfg.CloseDB))
 }
 
+// Open opens the gate, as a voice would: it stays so for its hold.
+func (g *Gate) Open() { g.gain, g.left = 1, g.hold }
+
+// Succeed goes on where another gate is, with the levels of its own config: in the middle of a signal
+// that the other has heard so far. Both have the same rate and look-ahead.
+func (g *Gate) Succeed(before *Gate) {
+	if g.cfg.Rate != before.cfg.Rate || len(g.delay) != len(before.delay) {
+		panic("dsp: gate: another rate or look-ahead")
+	}
+	g.envelope, g.gain, g.left, g.at = before.envelope, max(g.rest, before.gain), min(before.left, g.hold), before.at
+	g.floor = before.floor
+	copy(g.delay, before.delay)
+}
+
 // Process gates x in place. Samples that are not finite count as 0.
 func (g *Gate) Process(x []float32) {
 	for i, v := range x {

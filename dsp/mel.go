@@ -91,6 +91,14 @@ func (b *melBand) log(power []float32, floor float64) float32 {
 	return float32(math.Log(max(sum, floor)))
 }
 
+// Succeed goes on where another plan of the same window is, as if this one had heard its signal.
+func (m *Mel) Succeed(before *Mel) {
+	if len(m.past) != len(before.past) {
+		panic("dsp: length mismatch")
+	}
+	copy(m.past, before.past)
+}
+
 // Reset forgets the past: the next frame is that of a new stream.
 func (m *Mel) Reset() { clear(m.past) }
 

@@ -190,6 +190,9 @@ func (g *graph) take(from *graph, hop int) {
 	copy(g.noise, from.noise[hop*len(g.noise):])
 }
 
+// succeed goes on with the state that another binding of the same model is in.
+func (b *binding) succeed(before *binding) { copy(b.state[b.turn], before.state[before.turn]) }
+
 // reset forgets the past: the state is as at the start.
 func (b *binding) reset() {
 	b.turn = 0

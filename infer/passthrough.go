@@ -38,3 +38,9 @@ func (p *Passthrough) Convert(dst, src, _ []float32) error {
 
 // Reset does nothing: there is no past.
 func (p *Passthrough) Reset() {}
+
+// Succeed is easy where there is no past.
+func (p *Passthrough) Succeed(previous any) bool {
+	_, ok := previous.(*Passthrough)
+	return ok
+}

@@ -96,6 +96,13 @@ func (p *pitchShift) know(medianHz float64) {
 	p.apply(p.goal())
 }
 
+// succeed takes over what another has learnt of the same speaker.
+func (p *pitchShift) succeed(before *pitchShift) {
+	*p.speaker = *before.speaker
+	p.home, p.known, p.moving = before.home, before.known, before.moving
+	p.voiced = false
+}
+
 // reset lets the next change jump; the speaker's median stays.
 func (p *pitchShift) reset() { p.voiced = false }
 

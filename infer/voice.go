@@ -160,6 +160,26 @@ func (v *Voice) Reset() {
 	v.noise.Seed(v.seed)
 }
 
+// Succeed makes the voice take over in mid-signal from another, as if it had heard all that the other has:
+// what the model remembers, the mel window, waiting f0, the noise's place. It says whether that was
+// possible, which takes a voice of the same engine; what is known of the speaker's pitch comes over from
+// any voice. It allocates nothing and is called by the goroutine that owns both.
+func (v *Voice) Succeed(previous any) bool {
+	p, ok := previous.(*Voice)
+	if !ok {
+		return false
+	}
+	v.shift.succeed(p.shift)
+	if v.engine != p.engine || len(v.lag) != len(p.lag) {
+		return false
+	}
+	v.bound.succeed(p.bound)
+	v.mel.Succeed(p.mel)
+	copy(v.lag, p.lag)
+	*v.noise = *p.noise
+	return true
+}
+
 // SetShift changes the pitch shift from the next hop on; it slides there. From any goroutine.
 func (v *Voice) SetShift(s Shift) error { return v.shift.set(s) }
 

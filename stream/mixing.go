@@ -19,6 +19,7 @@ type MixingConfig struct {
 	GainDB    float64 // of the whole
 	DryWet    float64 // 1: only the converted voice, 0: only the captured one
 	Monitor   bool    // hear the captured voice instead, at the same gain: to check a microphone
+	Mute      bool    // hear nothing
 	Limiter   bool    // keep within CeilingDB; without it only full scale bounds the output
 	CeilingDB float64 // dBFS that no sample exceeds
 }
@@ -108,6 +109,9 @@ func (s *Mixing) Set(cfg MixingConfig) error {
 	plan := &mixingPlan{cfg: cfg, wet: float32(gain * cfg.DryWet), dry: float32(gain * (1 - cfg.DryWet))}
 	if cfg.Monitor {
 		plan.wet, plan.dry = 0, float32(gain)
+	}
+	if cfg.Mute {
+		plan.wet, plan.dry = 0, 0
 	}
 	l := dsp.DefaultLimiterConfig(s.rate)
 	l.CeilingDB = cfg.CeilingDB

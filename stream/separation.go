@@ -17,6 +17,7 @@ const ModeGate = "gate"
 // SeparationConfig says what is taken out of the captured signal before the voice is looked for.
 type SeparationConfig struct {
 	Mode       string        // ModeGate or ModeBypass
+	NoGate     bool          // the high-pass alone
 	HighPassHz float64       // corner; 0: none. Rumble below a voice costs the pitch tracker
 	OpenDB     float64       // peak level in dBFS that opens the gate
 	CloseDB    float64       // level below which it closes
@@ -54,16 +55,17 @@ func (c SeparationConfig) gate(rate int) dsp.GateConfig {
 
 // Separation is the first stage. It adds no latency.
 type Separation struct {
-	rate   int
-	now    *separationPlan
-	newest atomic.Pointer[separationPlan]
+	rate    int
+	now     *separationPlan
+	newest  atomic.Pointer[separationPlan]
+	scratch []float32 // what the settings before would give, while they change
 }
 
 // separationPlan is a configuration and the state that it needs.
 type separationPlan struct {
 	cfg  SeparationConfig
-	pass dsp.Biquad
-	gate *dsp.Gate
+	pass *dsp.Biquad // nil: no high-pass
+	gate *dsp.Gate   // nil: no gate
 }
 
 // NewSeparation returns the stage for a signal of the given rate.
@@ -83,9 +85,12 @@ func (s *Separation) Set(cfg SeparationConfig) error {
 	}
 	plan := &separationPlan{cfg: cfg}
 	if cfg.Mode == ModeGate {
-		plan.gate = dsp.NewGate(cfg.gate(s.rate))
+		if !cfg.NoGate {
+			plan.gate = dsp.NewGate(cfg.gate(s.rate))
+		}
 		if cfg.HighPassHz > 0 {
-			plan.pass = dsp.NewHighPass(float64(s.rate), cfg.HighPassHz, 0.7071)
+			pass := dsp.NewHighPass(float64(s.rate), cfg.HighPassHz, 0.7071)
+			plan.pass = &pass
 		}
 	}
 	s.newest.Store(plan)
@@ -104,24 +109,64 @@ func (s *Separation) Latency() time.Duration { return 0 }
 // Reset implements Stage.
 func (s *Separation) Reset() {
 	s.now = s.newest.Load()
-	s.now.pass.Reset()
-	if s.now.gate != nil {
-		s.now.gate.Reset()
+	s.now.reset()
+}
+
+func (p *separationPlan) reset() {
+	if p.pass != nil {
+		p.pass.Reset()
+	}
+	if p.gate != nil {
+		p.gate.Reset()
 	}
 }
 
-// Process implements Stage.
+// Process implements Stage. New settings are faded in over the chunk.
 func (s *Separation) Process(c *Chunk) error {
-	s.now = s.newest.Load()
 	if c.Rate != s.rate {
 		return fmt.Errorf("chunk at %d Hz, expected %d Hz", c.Rate, s.rate)
 	}
-	if s.now.gate == nil {
+	if cap(s.scratch) < len(c.Samples) {
+		s.scratch = make([]float32, len(c.Samples))
+	}
+	newest := s.newest.Load()
+	if newest == s.now {
+		s.now.process(c.Samples)
 		return nil
 	}
-	if s.now.cfg.HighPassHz > 0 {
-		s.now.pass.Process(c.Samples)
+	from := s.scratch[:len(c.Samples)]
+	copy(from, c.Samples)
+	newest.succeed(s.now)
+	s.now.process(from)
+	newest.process(c.Samples)
+	s.now = newest
+	n := float32(len(from))
+	for i, v := range c.Samples {
+		c.Samples[i] = from[i] + (v-from[i])*float32(i+1)/n
 	}
-	s.now.gate.Process(c.Samples)
 	return nil
+}
+
+func (p *separationPlan) process(x []float32) {
+	if p.pass != nil {
+		p.pass.Process(x)
+	}
+	if p.gate != nil {
+		p.gate.Process(x)
+	}
+}
+
+// succeed takes over what the settings before knew of the signal. A gate after none was there begins
+// open: it closes when it has heard that nobody speaks.
+func (p *separationPlan) succeed(before *separationPlan) {
+	if p.pass != nil && before.pass != nil && p.cfg.HighPassHz == before.cfg.HighPassHz {
+		*p.pass = *before.pass
+	}
+	switch {
+	case p.gate == nil:
+	case before.gate != nil:
+		p.gate.Succeed(before.gate)
+	default:
+		p.gate.Open()
+	}
 }

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -195,6 +196,10 @@ func TestSettingsChangeWithoutAClick(t *testing.T) {
 			cfg.Limiter = false
 		case 50:
 			cfg.Monitor, cfg.Limiter = true, true
+		case 60:
+			cfg.Mute = true
+		case 70:
+			cfg.Mute = false
 		}
 		if err := s.Set(cfg); err != nil {
 			t.Fatal(err)
@@ -204,6 +209,126 @@ func TestSettingsChangeWithoutAClick(t *testing.T) {
 	for i := 1; i < len(all); i++ {
 		if step := math.Abs(float64(all[i] - all[i-1])); step > 1.3*steepest {
 			t.Fatalf("a step of %v at frame %d (chunk %d), expected at most %v", step, i, i/480, steepest)
+		}
+	}
+}
+
+// TestTheGateChangesWithoutAClick: on a tone in the middle of its opening, holding and closing.
+func TestTheGateChangesWithoutAClick(t *testing.T) {
+	cfg := stream.DefaultSeparationConfig()
+	s := must(stream.NewSeparation(16000, cfg))
+	tone := streamtest.Tone{SampleRate: 16000, Hz: 100, Amplitude: 0.5, Length: 16000 * 2}
+	var c stream.Chunk
+	var all []float32
+	for i := 0; tone.Read(t.Context(), &c) == nil; i++ {
+		switch i {
+		case 20:
+			cfg.NoGate = true
+		case 30:
+			cfg.NoGate = false
+		case 40:
+			cfg.OpenDB, cfg.CloseDB, cfg.Hold = 0, 0, 0 // closes on the tone
+		case 43:
+			cfg.OpenDB, cfg.CloseDB = -50, -56
+		case 60:
+			cfg.Mode = stream.ModeBypass
+		case 70:
+			cfg.Mode = stream.ModeGate
+		case 80:
+			cfg.HighPassHz = 300
+		case 90:
+			cfg.HighPassHz = 0
+		}
+		if err := s.Set(cfg); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Process(&c); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c.Samples...)
+	}
+	steepest := 0.5 * 2 * math.Pi * 100 / 16000
+	for i := 320; i < len(all); i++ { // the gate opens at first, as it does for everybody
+		if step := math.Abs(float64(all[i] - all[i-1])); step > 1.6*steepest {
+			t.Fatalf("a step of %v at frame %d (chunk %d), expected at most %v", step, i, i/160, steepest)
+		}
+	}
+	if dsp.Peak(all[45*160:55*160]) < 0.3 || dsp.Peak(all[41*160:43*160]) > 0.45 {
+		t.Error("the gate did not close, or did not open again")
+	}
+}
+
+// TestConvertersFade: from one gain to another the level goes along, whole and without a step.
+func TestConvertersFade(t *testing.T) {
+	loud, quiet := newUpsampler(16000, 24000, 5), newUpsampler(16000, 24000, 5)
+	quiet.gain = 0.25
+	s := stream.NewConversion(loud, "model")
+	tone := streamtest.Tone{SampleRate: 16000, Hz: 200, Amplitude: 0.8, Length: 16000}
+	var c stream.Chunk
+	var all []float32
+	var free <-chan stream.Converter
+	for i := 0; tone.Read(t.Context(), &c) == nil; i++ {
+		if i == 20 {
+			free = must(s.Swap(quiet, "model"))
+		}
+		if err := s.Process(&c); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c.Samples...)
+	}
+	if <-free != stream.Converter(loud) {
+		t.Error("the first converter was not given back")
+	}
+	const chunk = 240
+	if before, after := dsp.Peak(all[19*chunk:20*chunk]), dsp.Peak(all[24*chunk:25*chunk]); before < 0.75 || after > 0.21 {
+		t.Errorf("level %v before and %v 40 ms after, expected 0.8 and 0.2", before, after)
+	}
+	if soon := dsp.Peak(all[22*chunk : 23*chunk]); soon > 0.79 || soon < 0.21 {
+		t.Errorf("level %v in the middle of the fade", soon)
+	}
+	steepest := 0.8 * 2 * math.Pi * 200 / 16000 // the upsampler repeats samples
+	for i := 1; i < len(all); i++ {
+		if step := math.Abs(float64(all[i] - all[i-1])); step > 1.2*steepest {
+			t.Fatalf("a step of %v at frame %d, expected at most %v", step, i, steepest)
+		}
+	}
+}
+
+// TestChangesDoNotAllocate: what is new was made by who asked for it.
+func TestChangesDoNotAllocate(t *testing.T) {
+	conversion := stream.NewConversion(newUpsampler(16000, 24000, 5), "model")
+	separation := must(stream.NewSeparation(16000, stream.DefaultSeparationConfig()))
+	mixing := must(stream.NewMixing(16000, 24000, 0, stream.DefaultMixingConfig()))
+	chunk := func() *stream.Chunk {
+		return &stream.Chunk{Samples: make([]float32, 160, 480), Dry: make([]float32, 160), Rate: 16000, DryRate: 16000, F0: make([]float32, 1)}
+	}
+	process := func(c *stream.Chunk) {
+		for _, s := range []stream.Stage{separation, conversion, mixing} {
+			if err := s.Process(c); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	process(chunk())
+	for i := range 5 {
+		cfg, mix := stream.DefaultSeparationConfig(), stream.DefaultMixingConfig()
+		cfg.NoGate, mix.Mute, mix.CeilingDB = i%2 == 0, i%2 == 0, float64(-i)
+		must(conversion.Swap(newUpsampler(16000, 24000, 5), "model"))
+		if err := errors.Join(separation.Set(cfg), mixing.Set(mix)); err != nil {
+			t.Fatal(err)
+		}
+		var chunks []*stream.Chunk
+		for range 10 {
+			chunks = append(chunks, chunk())
+		}
+		n := -1 // the first call is not counted, and the first chunk is what counts
+		step := func() {
+			if n++; n > 0 {
+				process(chunks[n-1])
+			}
+		}
+		if allocs := testing.AllocsPerRun(8, step); allocs != 0 {
+			t.Errorf("change %d: %v allocations a chunk", i, allocs)
 		}
 	}
 }
@@ -223,8 +348,11 @@ func TestConverterIsSwappedBetweenChunks(t *testing.T) {
 	default:
 	}
 	got := play(t, 16000, 24000, &streamtest.Tone{SampleRate: 16000, Hz: 100, Amplitude: 0.8, Length: 3200}, s)
-	if peak := dsp.Peak(got); math.Abs(float64(peak)-0.2) > 0.001 || s.Mode() != "other" {
+	if peak := dsp.Peak(got[24000*40/1000:]); math.Abs(float64(peak)-0.2) > 0.001 || s.Mode() != "other" {
 		t.Errorf("peak %v in mode %s: the last converter did not speak", peak, s.Mode())
+	}
+	if dsp.Peak(got[:24000*10/1000]) < 0.7 {
+		t.Error("the first converter was cut off")
 	}
 	if a, b := <-free1, <-free2; a != stream.Converter(first) || b != stream.Converter(next) {
 		t.Error("the replaced converters were not released in order")

@@ -11,6 +11,7 @@ type Code string
 // The error codes of v1. What each one means stands in README.md.
 const (
 	CodeBadMessage      Code = "bad_message"
+	CodeUnknownType     Code = "unknown_type"
 	CodeBadFrame        Code = "bad_frame"
 	CodeBadAudio        Code = "bad_audio"
 	CodeBadFormat       Code = "bad_format"
@@ -22,6 +23,7 @@ const (
 	CodeUnauthorized    Code = "unauthorized"
 	CodeUnknownProfile  Code = "unknown_profile"
 	CodeNameTaken       Code = "name_taken"
+	CodeUnknownSession  Code = "unknown_session"
 	CodeTooLarge        Code = "too_large"
 	CodeTooManySessions Code = "too_many_sessions"
 	CodeStartTimeout    Code = "start_timeout"
@@ -55,6 +57,7 @@ type rule struct {
 
 var rules = []rule{
 	{CodeBadMessage, false, CloseInvalidData},
+	{CodeUnknownType, false, CloseInvalidData},
 	{CodeBadFrame, false, CloseInvalidData},
 	{CodeBadAudio, false, CloseInvalidData},
 	{CodeBadFormat, false, CloseInvalidData},
@@ -66,6 +69,7 @@ var rules = []rule{
 	{CodeUnauthorized, false, ClosePolicy},
 	{CodeUnknownProfile, false, ClosePolicy},
 	{CodeNameTaken, false, ClosePolicy},
+	{CodeUnknownSession, false, ClosePolicy},
 	{CodeTooLarge, false, CloseTooLarge},
 	{CodeTooManySessions, true, CloseTryLater},
 	{CodeStartTimeout, true, ClosePolicy},

@@ -70,6 +70,8 @@ type Session struct {
 	Since   time.Time `json:"since"`
 	Format  Format    `json:"format"`
 	ChunkMS float64   `json:"chunk_ms"`
+	// Settings are how it sounds now.
+	Settings *Settings `json:"settings,omitempty"`
 	Pipeline
 }
 

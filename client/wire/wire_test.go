@@ -107,10 +107,15 @@ type messageVectors struct {
 		Name string
 		JSON json.RawMessage
 	}
+	Tolerated []struct {
+		Name, Text string
+		Ignored    []string
+	}
 	Refused []struct {
 		Name, Text string
 		Error      wire.Code
 		Param      string
+		Fatal      bool
 	}
 }
 
@@ -134,15 +139,24 @@ func TestMessageVectors(t *testing.T) {
 		}
 	}
 	for _, c := range v.Client {
-		m, err := wire.DecodeClient(c.JSON)
+		m, ignored, err := wire.DecodeClient(c.JSON)
 		check(c.Name, c.JSON, m, plain(err))
+		if len(ignored) > 0 {
+			t.Errorf("%s: ignored %q", c.Name, ignored)
+		}
+	}
+	for _, c := range v.Tolerated {
+		m, ignored, err := wire.DecodeClient([]byte(c.Text))
+		if err != nil || m == nil || !slices.Equal(ignored, c.Ignored) {
+			t.Errorf("%s: %v, %v, ignored %q, want %q", c.Name, m, err, ignored, c.Ignored)
+		}
 	}
 	for _, s := range v.Server {
 		m, err := wire.DecodeServer(s.JSON)
 		check(s.Name, s.JSON, m, err)
 	}
 	for _, r := range v.Refused {
-		m, err := wire.DecodeClient([]byte(r.Text))
+		m, _, err := wire.DecodeClient([]byte(r.Text))
 		if err == nil {
 			t.Errorf("%s: accepted as %#v", r.Name, m)
 			continue
@@ -150,8 +164,8 @@ func TestMessageVectors(t *testing.T) {
 		if err.Code != r.Error || (r.Param != "" && err.Param != r.Param) {
 			t.Errorf("%s: error is %q at %q, want %q at %q (%v)", r.Name, err.Code, err.Param, r.Error, r.Param, err)
 		}
-		if fatal := !strings.Contains(r.Text, `"update"`); err.Fatal != fatal {
-			t.Errorf("%s: fatal is %v, want %v", r.Name, err.Fatal, fatal)
+		if err.Fatal != r.Fatal {
+			t.Errorf("%s: fatal is %v, want %v", r.Name, err.Fatal, r.Fatal)
 		}
 	}
 }
@@ -166,7 +180,7 @@ func plain(err *wire.Error) error {
 
 func TestDecodeClientRefusesLongText(t *testing.T) {
 	text := []byte(`{"type":"flush"` + strings.Repeat(" ", wire.MaxControl) + `}`)
-	if _, err := wire.DecodeClient(text); err == nil || err.Code != wire.CodeTooLarge {
+	if _, _, err := wire.DecodeClient(text); err == nil || err.Code != wire.CodeTooLarge {
 		t.Errorf("got %v, want %s", err, wire.CodeTooLarge)
 	}
 }
@@ -287,7 +301,7 @@ func FuzzDecodeClient(f *testing.F) {
 		f.Add([]byte(r.Text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		m, err := wire.DecodeClient(text)
+		m, _, err := wire.DecodeClient(text)
 		if (m == nil) == (err == nil) {
 			t.Fatalf("got message %v and error %v, want one of them", m, err)
 		}
@@ -298,8 +312,8 @@ func FuzzDecodeClient(f *testing.F) {
 		if eerr != nil {
 			t.Fatal(eerr)
 		}
-		m2, err := wire.DecodeClient(again)
-		if err != nil || !reflect.DeepEqual(m, m2) {
+		m2, ignored, err := wire.DecodeClient(again)
+		if err != nil || len(ignored) > 0 || !reflect.DeepEqual(m, m2) {
 			t.Fatalf("%s decodes to %#v, then %s to %#v (%v)", text, m, again, m2, err)
 		}
 	})
