@@ -40,16 +40,16 @@ func readCheckpoint(index, data []byte) (*checkpoint, error) {
 		return nil, fmt.Errorf("index: %w", errCheckpoint)
 	}
 	footer := index[len(index)-tableFooter:]
-	_, footer, err := blockHandle(footer) // of the table's statistics
+	_, footer, err := readPlace(footer) // of the table's statistics
 	if err != nil {
 		return nil, err
 	}
-	blocks, _, err := blockHandle(footer)
+	blocks, _, err := readPlace(footer)
 	if err != nil {
 		return nil, err
 	}
-	err = tableBlock(index, blocks, func(_, handle []byte) error {
-		at, _, err := blockHandle(handle)
+	err = tableBlock(index, blocks, func(_, value []byte) error {
+		at, _, err := readPlace(value)
 		if err != nil {
 			return err
 		}
@@ -58,28 +58,28 @@ func readCheckpoint(index, data []byte) (*checkpoint, error) {
 	return c, err
 }
 
-// handle is a block's place in a table.
-type handle struct{ offset, size uint64 }
+// tableSpan is where a block lies in a table.
+type tableSpan struct{ offset, size uint64 }
 
-func blockHandle(b []byte) (h handle, rest []byte, err error) {
-	for _, v := range []*uint64{&h.offset, &h.size} {
+func readPlace(b []byte) (p tableSpan, rest []byte, err error) {
+	for _, v := range []*uint64{&p.offset, &p.size} {
 		n := 0
 		if *v, n = binary.Uvarint(b); n <= 0 {
-			return h, nil, fmt.Errorf("index: %w", errCheckpoint)
+			return p, nil, fmt.Errorf("index: %w", errCheckpoint)
 		}
 		b = b[n:]
 	}
-	return h, b, nil
+	return p, b, nil
 }
 
 // tableBlock visits a block's entries: keys share their beginning with the key before, and after the entries
 // lie the restart points and their count, which reading from the beginning does not need.
-func tableBlock(table []byte, h handle, visit func(key, value []byte) error) error {
+func tableBlock(table []byte, at tableSpan, visit func(key, value []byte) error) error {
 	broken := fmt.Errorf("index: %w", errCheckpoint)
-	if h.offset > uint64(len(table)) || h.size > uint64(len(table))-h.offset || h.size < 4 {
+	if at.offset > uint64(len(table)) || at.size > uint64(len(table))-at.offset || at.size < 4 {
 		return broken
 	}
-	b := table[h.offset : h.offset+h.size]
+	b := table[at.offset : at.offset+at.size]
 	tail := 4 + 4*uint64(binary.LittleEndian.Uint32(b[len(b)-4:]))
 	if tail > uint64(len(b)) {
 		return broken

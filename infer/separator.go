@@ -54,9 +54,9 @@ func SeparatorNames() []string {
 	return []string{SeparatorNone}
 }
 
-// NewSeparator makes the separator for songs: stereo, 44.1 kHz, faster than real time, not for live use. name is one of
+// NewSeparator makes the separator for songs: stereo, 44.1 kHz, faster than real time on one core, not for live use. name is one of
 // SeparatorNames, or "" for the best that is installed. The preset trades time for quality. The caller closes it.
-func NewSeparator(cfg Config, name, preset string) (Separator, error) {
+func NewSeparator(name, preset string) (Separator, error) {
 	if !slices.Contains(Presets(), preset) {
 		return nil, fmt.Errorf("separator: preset is %q, expected one of: %s", preset, strings.Join(Presets(), ", "))
 	}
@@ -67,7 +67,7 @@ func NewSeparator(cfg Config, name, preset string) (Separator, error) {
 	case SeparatorNone:
 		return noSeparator{}, nil
 	case SeparatorSpleeter:
-		return newSongSeparator(cfg.Policy, preset)
+		return newSongSeparator(DefaultPolicy(), preset)
 	}
 	return nil, fmt.Errorf("separator: no model %q, there are: %s, %s", name, SeparatorSpleeter, SeparatorNone)
 }

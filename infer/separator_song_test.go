@@ -24,7 +24,7 @@ func needSpleeter(t testing.TB) {
 func song(t testing.TB, preset string) Separator {
 	t.Helper()
 	needSpleeter(t)
-	s, err := NewSeparator(DefaultConfig(), "", preset)
+	s, err := NewSeparator("", preset)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func TestNoSeparatorPassesEverythingAsVocals(t *testing.T) {
-	s, err := NewSeparator(DefaultConfig(), SeparatorNone, PresetBalanced)
+	s, err := NewSeparator(SeparatorNone, PresetBalanced)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,10 +40,10 @@ func TestNoSeparatorPassesEverythingAsVocals(t *testing.T) {
 }
 
 func TestNewSeparatorNamesWhatItDoesNotKnow(t *testing.T) {
-	if _, err := NewSeparator(DefaultConfig(), "", "best"); err == nil || !strings.Contains(err.Error(), "fast, balanced, quality") {
+	if _, err := NewSeparator("", "best"); err == nil || !strings.Contains(err.Error(), "fast, balanced, quality") {
 		t.Errorf("unknown preset: %v", err)
 	}
-	if _, err := NewSeparator(DefaultConfig(), "oracle", PresetFast); err == nil || !strings.Contains(err.Error(), `"oracle"`) {
+	if _, err := NewSeparator("oracle", PresetFast); err == nil || !strings.Contains(err.Error(), `"oracle"`) {
 		t.Errorf("unknown model: %v", err)
 	}
 }

@@ -50,7 +50,7 @@ func run(args []string) error {
 
 func separator(args []string) (infer.Separator, error) {
 	if len(args) == 2 && args[0] == "song" {
-		return infer.NewSeparator(infer.DefaultConfig(), "", args[1])
+		return infer.NewSeparator("", args[1])
 	}
 	return nil, errors.New("expected: song PRESET")
 }
