@@ -190,8 +190,15 @@ func (g *graph) take(from *graph, hop int) {
 	copy(g.noise, from.noise[hop*len(g.noise):])
 }
 
-// succeed goes on with the state that another binding of the same model is in.
-func (b *binding) succeed(before *binding) { copy(b.state[b.turn], before.state[before.turn]) }
+// succeed goes on with the state that another binding of the same model is in, and says whether it could:
+// not where the state lies in a GPU's memory.
+func (b *binding) succeed(before *binding) bool {
+	if b.device != nil || before.device != nil {
+		return false
+	}
+	copy(b.state[b.turn], before.state[before.turn])
+	return true
+}
 
 // reset forgets the past: the state is as at the start.
 func (b *binding) reset() {

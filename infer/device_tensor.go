@@ -98,8 +98,8 @@ var functions = sync.OnceValues(func() (*C.function, error) {
 	return table, nil
 })
 
-// handle is a pointer of ONNX Runtime's that the Go binding keeps to itself.
-func handle(of any, path ...string) unsafe.Pointer {
+// pointer is one of ONNX Runtime's that the Go binding keeps to itself.
+func pointer(of any, path ...string) unsafe.Pointer {
 	v := reflect.ValueOf(of)
 	for _, name := range path {
 		v = v.Elem().FieldByName(name)
@@ -129,7 +129,7 @@ func placeOf(net *netSession, output bool, name string) (place, error) {
 	text := C.CString(name)
 	defer C.free(unsafe.Pointer(text))
 	var p place
-	if err := ortError(table, C.ort_place(table, handle(net, "s", "ortSession"), truth(output), text, &p.info)); err != nil {
+	if err := ortError(table, C.ort_place(table, pointer(net, "s", "ortSession"), truth(output), text, &p.info)); err != nil {
 		return place{}, fmt.Errorf("place of %q: %w", name, err)
 	}
 	if p.info == nil {
@@ -151,7 +151,7 @@ func bindMemory(io *ort.IoBinding, output bool, t tensor, at place, data unsafe.
 	text := C.CString(t.name)
 	defer C.free(unsafe.Pointer(text))
 	var b boundValue
-	status := C.ort_bind(table, handle(io, "o"), truth(output), text, at.info, data, C.size_t(4*t.floats()),
+	status := C.ort_bind(table, pointer(io, "o"), truth(output), text, at.info, data, C.size_t(4*t.floats()),
 		(*C.int64_t)(&t.shape[0]), C.size_t(len(t.shape)), &b.value)
 	if err := ortError(table, status); err != nil {
 		return b, fmt.Errorf("bind %q: %w", t.name, err)

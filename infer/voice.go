@@ -170,10 +170,9 @@ func (v *Voice) Succeed(previous any) bool {
 		return false
 	}
 	v.shift.succeed(p.shift)
-	if v.engine != p.engine || len(v.lag) != len(p.lag) {
+	if v.engine != p.engine || len(v.lag) != len(p.lag) || !v.bound.succeed(p.bound) {
 		return false
 	}
-	v.bound.succeed(p.bound)
 	v.mel.Succeed(p.mel)
 	copy(v.lag, p.lag)
 	*v.noise = *p.noise
