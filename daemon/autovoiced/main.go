@@ -33,6 +33,7 @@ type cli struct {
 	Profiles profilesCmd `cmd:"" help:"Voices of your own, from a few seconds of recordings."`
 	Devices  devicesCmd  `cmd:"" help:"List the sound devices."`
 	Bench    benchCmd    `cmd:"" help:"Measure this machine."`
+	Report   reportCmd   `cmd:"" help:"Tell of a conversion: times, pitch and spectrograms, as text and as a page."`
 	Engines  enginesCmd  `cmd:"" help:"What TensorRT runs: list, build, verify, clean."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`
 
