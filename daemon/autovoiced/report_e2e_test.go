@@ -17,7 +17,7 @@ func TestE2EReport(t *testing.T) {
 	if err != nil || string(text) != r.out {
 		t.Errorf("%v, report.md:\n%s\nprinted:\n%s", err, text, r.out)
 	}
-	for _, want := range []string{"## Performance Benchmarks", "### Stage Breakdown", "## TensorRT Latency Test", "| Recording | sample.flac | cbr.mp3 |"} {
+	for _, want := range []string{"## Performance Benchmarks", "### Stage Breakdown", "## TensorRT Latency Test", "| Recording | kumo-plain.flac | cbr.mp3 |"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("%q is not in it:\n%s", want, r.out)
 		}
