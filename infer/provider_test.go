@@ -26,8 +26,17 @@ func TestPolicyValidate(t *testing.T) {
 	}
 }
 
-func TestAnAbsentProviderIsRefused(t *testing.T) {
+// needCPURuntime skips where ONNX Runtime has a GPU's providers.
+func needCPURuntime(t *testing.T) {
+	t.Helper()
 	needRuntime(t)
+	if exists(filepath.Join(filepath.Dir(Library()), "libonnxruntime_providers_cuda.so")) {
+		t.Skip("this ONNX Runtime has a GPU's providers")
+	}
+}
+
+func TestAnAbsentProviderIsRefused(t *testing.T) {
+	needCPURuntime(t)
 	for _, provider := range []string{ProviderCUDA, ProviderTensorRT} {
 		p := DefaultPolicy()
 		p.Provider = provider
@@ -41,7 +50,7 @@ func TestAnAbsentProviderIsRefused(t *testing.T) {
 }
 
 func TestFallbackSaysSo(t *testing.T) {
-	needRuntime(t)
+	needCPURuntime(t)
 	p := Policy{Provider: ProviderTensorRT, Precision: FP16, Fallback: true, Threads: 1}
 	e, err := Load(passthrough, p)
 	if err != nil {
