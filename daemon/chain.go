@@ -20,6 +20,9 @@ type chain struct {
 	hops       int // of the voice, at a time
 }
 
+// between is a test's to change: what stands between a chain and its voice.
+var between = func(c infer.Converter) stream.Converter { return c }
+
 // newChain builds the stages and the conversation with the target that stands in their middle; the caller
 // closes the latter. Everything runs at the voice's own rates, so many hops of the voice at a time.
 func (s *studio) newChain(e *infer.Engine, target infer.Target, hops int, sound wire.Settings) (c *chain, conv infer.Converter, err error) {
@@ -38,7 +41,7 @@ func (s *studio) newChain(e *infer.Engine, target infer.Target, hops int, sound 
 	if err != nil {
 		return nil, nil, err
 	}
-	c.conversion = stream.NewConversion(conv, conversionMode(e))
+	c.conversion = stream.NewConversion(between(conv), conversionMode(e))
 	c.mixing, err = stream.NewMixing(in, out, c.conversion.Latency(), s.mixingConfig(sound))
 	if err != nil {
 		return nil, nil, errors.Join(err, conv.Close())

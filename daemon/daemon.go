@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/infer"
 )
 
 // Version is the program's, set by the linker.
@@ -21,6 +22,7 @@ var Version = "dev"
 const (
 	stateStarting = "starting"
 	stateRunning  = "running"
+	stateFailed   = "failed" // it runs, and the GPU is lost
 	stateStopping = "stopping"
 )
 
@@ -43,14 +45,15 @@ type Daemon struct {
 	hard     context.Context
 	abandon  context.CancelFunc
 	phase    atomic.Value // string
+	building building
 	ready    chan struct{}
 	addr     atomic.Value // net.Addr
 }
 
-// New checks the configuration, opens the voices and loads the default one. It listens to nobody yet. Run
-// must follow: it gives back what New has opened.
+// New checks the configuration and finds the voices. It loads none and listens to nobody yet. Run must follow: it gives back what New
+// has opened.
 func New(cfg Config, log *Log) (*Daemon, error) {
-	s, err := newStudio(cfg)
+	s, err := enterStudio(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +76,13 @@ func (d *Daemon) Addr() net.Addr {
 	return addr
 }
 
-func (d *Daemon) state() string { return d.phase.Load().(string) }
+func (d *Daemon) state() string {
+	state := d.phase.Load().(string)
+	if state == stateRunning && d.gpu.lost() != nil {
+		return stateFailed
+	}
+	return state
+}
 
 // Run serves until ctx ends, and then stops in the order that doc.go tells. It returns nil when all is
 // drained, and an error when it could not start or something had to be abandoned. It is called once.
@@ -81,6 +90,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.faults = d.log.Folder()
 	defer d.faults.Close()
 	defer d.abandon()
+	defer infer.WatchBuilding(ctx, d.tellBuilding)()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.cfg.HTTP.Listen)
 	if err != nil {
 		return errors.Join(fmt.Errorf("http.listen: %w", err), d.close())
@@ -94,6 +104,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
+	// HTTP answers meanwhile, that it starts and how far it is: a GPU's engine may have to be built first. When ctx ends, so does that.
+	if err := d.open(); err != nil {
+		err = errors.Join(err, d.close(), d.leave(server))
+		if ctx.Err() != nil { // told to stop before it had begun
+			return nil
+		}
+		return &VoiceError{err}
+	}
 	d.live.start()
 	d.phase.Store(stateRunning)
 	close(d.ready)
@@ -124,16 +142,33 @@ func (d *Daemon) stop(server *http.Server) error {
 		Uint64("frames_dropped", after.Ledger.DroppedFrames()-before.Ledger.DroppedFrames()).Int("left", len(active)).
 		Dur("took_ms", time.Since(began)).Msg("drained")
 
-	err = errors.Join(err, d.close())
+	return errors.Join(err, d.close(), d.leave(server))
+}
+
+// leave says goodbye to who watches and ends HTTP.
+func (d *Daemon) leave(server *http.Server) (err error) {
 	d.feed.goodbye()
 	last, cancel := context.WithTimeout(context.Background(), forcedStop)
 	defer cancel()
 	if serr := server.Shutdown(last); serr != nil {
-		err = errors.Join(err, fmt.Errorf("http: %w", serr), server.Close())
+		err = errors.Join(fmt.Errorf("http: %w", serr), server.Close())
 	}
 	d.abandon()
 	d.sockets.Wait() // each has a deadline
 	return err
+}
+
+// VoiceError is why the default voice could not be opened.
+type VoiceError struct{ Err error }
+
+func (e *VoiceError) Error() string { return e.Err.Error() }
+func (e *VoiceError) Unwrap() error { return e.Err }
+
+// tellBuilding keeps what status shows of engines being built, and logs it now and then.
+func (d *Daemon) tellBuilding(now infer.Building) {
+	if d.building.watch(now) {
+		d.log.Info().Msg(now.String())
+	}
 }
 
 // drain waits until every session has ended, or ends them.

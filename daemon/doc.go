@@ -29,6 +29,12 @@
 // A look at the daemon is made when somebody asks, from counters that audio never waits for; watchers share
 // one look per 10 ms and miss what they are too slow to read (feed.go, status.go, metrics.go).
 //
+// # The start
+//
+// HTTP answers first: /readyz and the status say that the voice is being opened, and how far an engine for a GPU is that must be
+// built for it. Everything else is told to try again. When the GPU fails later on, sessions end with gpu_lost, none begins,
+// and /readyz says so: what a process has lost on a GPU only another one gets back (gpu.go).
+//
 // # The stop
 //
 // In this order, each within a bound (Daemon.stop):

@@ -62,6 +62,11 @@ func (d *Daemon) guarded(next http.HandlerFunc) http.HandlerFunc {
 				"pages of %s may not connect; http.origins lists those that may", r.Header.Get("Origin")))
 			return
 		}
+		if d.state() == stateStarting && r.URL.Path != "/v1/status" && r.URL.Path != "/metrics" {
+			w.Header().Set("Retry-After", "5")
+			writeError(w, http.StatusServiceUnavailable, wire.Errorf(wire.CodeStarting, "", "the daemon still opens its voices; /readyz says how far it is"))
+			return
+		}
 		next(w, r)
 	}
 }
@@ -104,6 +109,12 @@ func upgrade(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
 
 func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if state := d.state(); state != stateRunning {
+		if now := d.building.now.Load(); now != nil && state == stateStarting {
+			state += ": " + now.String()
+		}
+		if lost := d.gpu.lost(); lost != nil && state == stateFailed {
+			state += ": " + lost.Message
+		}
 		writeText(w, http.StatusServiceUnavailable, state+"\n")
 		return
 	}

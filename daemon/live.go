@@ -100,6 +100,10 @@ func (l *live) run() {
 			break
 		}
 		l.set(deviceUnavailable, err)
+		if l.d.gpu.lost() != nil {
+			l.d.log.Error().Err(err).Msg("the sound card has no voice any more")
+			return
+		}
 		if errors.Is(err, portaudio.ErrRateChanged) {
 			l.d.log.Warn().Err(err).Msg("sound card changed")
 			continue

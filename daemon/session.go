@@ -59,6 +59,9 @@ func sessionID(kind string, n uint64) string { return fmt.Sprintf("%s-%d", kind,
 
 // newSession makes a voice ready to speak. It is closed by the caller.
 func (s *studio) newSession(r request) (*session, *wire.Error) {
+	if lost := s.gpu.lost(); lost != nil {
+		return nil, lost
+	}
 	engine, target, err := s.cast(r)
 	if err != nil {
 		return nil, voiceError(err)
@@ -114,7 +117,9 @@ func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sin
 	s.before.Store(s.pipeline.Load()) // first, so that there is always something to show
 	s.pipeline.Store(p)
 	defer s.studio.meters.watch(s.kind, p)()
-	return p.Run(ctx)
+	err = p.Run(ctx)
+	s.studio.gpu.note(err)
+	return err
 }
 
 // latency is how much later than its input a sample comes out at the earliest: a chunk, the stages, and the

@@ -15,9 +15,16 @@ func (d *Daemon) Status() *wire.Status {
 	s := &wire.Status{
 		Version: Version, Protocol: wire.Version,
 		At: time.Now().UTC(), UptimeSeconds: d.clock.Now().Seconds(), State: d.state(),
-		Provider: wireProvider(d.provider, d.warnings),
+		Building: d.building.status(),
 		Device:   d.live.status(),
 		Sessions: []wire.Session{},
+	}
+	if lost := d.gpu.lost(); lost != nil {
+		s.Fault = lost.Message
+	}
+	s.Provider = wire.Provider{Requested: d.cfg.Infer.Provider}
+	if s.State != stateStarting {
+		s.Provider = wireProvider(d.provider, d.warnings)
 	}
 	active, ended := d.sessions.look()
 	s.Totals = ended

@@ -298,6 +298,9 @@ func (c *connection) blame(err error) *wire.Error {
 	case errors.Is(err, context.Canceled):
 		return wire.Errorf(wire.CodeShuttingDown, "", "the daemon has stopped; what was on its way is lost")
 	}
+	if e := gpuError(err); e != nil {
+		return e
+	}
 	c.d.log.Error().Err(err).Str("client", c.conn.RemoteAddr().String()).Msg("stream failed")
 	return wire.Errorf(wire.CodeInternal, "", "%v", err)
 }

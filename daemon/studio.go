@@ -17,14 +17,27 @@ type studio struct {
 	voices       *infer.Registry
 	profiles     *Profiles
 	defaultVoice string
-	provider     infer.Provider // of the default voice
+	provider     infer.Provider // of the default voice, once it is open
 	warnings     []string
+	gpu          gpuFault
 	meters       meters
 }
 
 // newStudio opens the voices and loads the default one, so that what is missing shows now and not when
 // somebody speaks.
 func newStudio(cfg Config) (*studio, error) {
+	s, err := enterStudio(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// enterStudio reads what voices there are, and finds the default one among them. It loads none yet.
+func enterStudio(cfg Config) (*studio, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -32,22 +45,20 @@ func newStudio(cfg Config) (*studio, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &studio{cfg: cfg, clock: stream.NewClock(), voices: voices, profiles: OpenProfiles()}
-	if err := s.open(); err != nil {
+	s := &studio{cfg: cfg, clock: stream.NewClock(), voices: voices, profiles: OpenProfiles(), defaultVoice: cfg.Voice.Name}
+	if s.defaultVoice == "" {
+		s.defaultVoice = firstVoice(voices.Voices())
+	}
+	if _, _, err := s.target(s.defaultVoice); errors.Is(err, infer.ErrUnknownVoice) {
+		err = keyErrorf("voice.name", "%q, allowed: a name that `autovoiced voices` lists: %v", s.defaultVoice, err)
 		return nil, errors.Join(err, voices.Close())
 	}
 	return s, nil
 }
 
+// open loads the default voice. Where it runs on a GPU for the first time, that takes minutes.
 func (s *studio) open() error {
-	s.defaultVoice = s.cfg.Voice.Name
-	if s.defaultVoice == "" {
-		s.defaultVoice = firstVoice(s.voices.Voices())
-	}
 	engine, _, err := s.speaker(s.defaultVoice)
-	if errors.Is(err, infer.ErrUnknownVoice) {
-		return keyErrorf("voice.name", "%q, allowed: a name that `autovoiced voices` lists: %v", s.defaultVoice, err)
-	}
 	if err == nil {
 		err = engine.Prepare(int(s.cfg.Stream.Chunk / engine.Hop()))
 	}
@@ -95,6 +106,9 @@ func voiceError(err error) *wire.Error {
 		return wire.Errorf(wire.CodeUnknownVoice, "voice", "%v", err)
 	case errors.Is(err, infer.ErrWrongTarget):
 		return wire.Errorf(wire.CodeUnsupported, "voice", "%v", err)
+	}
+	if e := gpuError(err); e != nil {
+		return e
 	}
 	return wire.Errorf(wire.CodeInternal, "voice", "%v", err)
 }

@@ -47,7 +47,7 @@ func TestFallbackFromTensorRTIsTold(t *testing.T) {
 		t.Errorf("provider %+v %+v", p, p.TensorRT)
 	}
 	_, text := get(t, d, "/metrics")
-	for _, line := range []string{"autovoiced_tensorrt_requested 1", "autovoiced_tensorrt_enabled 0", `autovoiced_provider_info{requested="tensorrt",active="cpu",precision="fp32"} 1`} {
+	for _, line := range []string{"autovoiced_tensorrt_requested 1", "autovoiced_tensorrt_enabled 0", `autovoiced_provider_info{active="cpu",precision="fp32",requested="tensorrt"} 1`} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("no %q in the metrics", line)
 		}

@@ -160,6 +160,9 @@ func (b *binding) run(g *graph) error {
 		}
 	}
 	if err := g.net.RunWithBinding(g.io[b.turn]); err != nil {
+		if g.gpu != nil {
+			err = gpuFailure(err)
+		}
 		return fmt.Errorf("run: %w", err)
 	}
 	if g.gpu != nil {

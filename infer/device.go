@@ -126,6 +126,24 @@ func (r *cudaRuntime) err(what string, code C.int) error {
 	return fmt.Errorf("%w (%s: CUDA error %d, %s)", kind, what, int(code), C.GoString(C.cuda_error(&r.c, code)))
 }
 
+// gpuFailure types what ONNX Runtime says of a run on a GPU that failed. Such an error stays: CUDA refuses all that follows.
+func gpuFailure(err error) error {
+	if full := gpuFull(err); errors.Is(full, ErrGPUMemory) {
+		return full
+	}
+	return fmt.Errorf("%w: %w", ErrGPULost, err)
+}
+
+// gpuFull types an error that is one of memory, in the words of CUDA, cuBLAS, cuDNN, TensorRT and ONNX Runtime.
+func gpuFull(err error) error {
+	for _, sign := range []string{"out of memory", "OutOfMemory", "OUT_OF_MEMORY", "Failed to allocate memory", "_ALLOC_FAILED"} {
+		if err != nil && strings.Contains(err.Error(), sign) {
+			return fmt.Errorf("%w: %w", ErrGPUMemory, err)
+		}
+	}
+	return err
+}
+
 // memory is what the GPU has free, and has, in bytes.
 func (r *cudaRuntime) memory() (free, total uint64, err error) {
 	var f, t C.size_t

@@ -116,6 +116,22 @@ func TestDeviceThatFails(t *testing.T) {
 	*c.fail = 0
 	check(t, v.Convert(out, samples, f0))
 
+	*c.fail = 0
+	g := v.(*Voice).bound.single
+	at, err := placeOf(g.net, false, "f0")
+	check(t, err)
+	var wrong [7]float32
+	bound, err := bindMemory(g.io[v.(*Voice).bound.turn], false, tensor{name: "f0", shape: []int64{1, 7}}, at, unsafe.Pointer(&wrong))
+	check(t, err)
+	err = v.Convert(out, samples, f0)
+	bound.release()
+	if !errors.Is(err, ErrGPULost) || !strings.Contains(err.Error(), "f0") {
+		t.Errorf("a run that ONNX Runtime refuses: %v", err)
+	}
+	if err := gpuFailure(errors.New("CUDA failure 2: out of memory ; GPU=0")); !errors.Is(err, ErrGPUMemory) || errors.Is(err, ErrGPULost) {
+		t.Error(err)
+	}
+
 	*c.fail = 719
 	err = v.Convert(out, samples, f0)
 	if !errors.Is(err, ErrGPULost) || !strings.Contains(err.Error(), "CUDA error 719, cudaErrorLaunchFailure") {

@@ -202,7 +202,7 @@ func openNet(c *Contract, model []byte, policy Policy, profile string) (*netSess
 			if err = appendProvider(options, ProviderCUDA, nil); err == nil {
 				net, err = open()
 			}
-			return err
+			return gpuFull(err)
 		})
 	} else {
 		net, err = open()

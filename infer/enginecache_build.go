@@ -36,22 +36,33 @@ func usualBuild(precision string) time.Duration {
 	return 28 * time.Second
 }
 
-var buildWatcher atomic.Pointer[func(Building)]
+// buildWatch is who is told of builds, and whose end ends them.
+type buildWatch struct {
+	ctx  context.Context
+	tell func(Building)
+}
 
-// WatchBuilding has f told about once a second how far the building of an engine is, for as long as one is built or waited for;
-// nil ends that.
-func WatchBuilding(f func(Building)) {
-	if f == nil {
-		buildWatcher.Store(nil)
-		return
-	}
-	buildWatcher.Store(&f)
+var buildWatcher atomic.Pointer[buildWatch]
+
+// WatchBuilding has f told about once a second how far the building of an engine is, for as long as one is built or waited for, and
+// once when it is Done. When the context ends, so does the build: nothing of it is left. The function that is returned ends the watch.
+func WatchBuilding(ctx context.Context, f func(Building)) (end func()) {
+	w := &buildWatch{ctx, f}
+	was := buildWatcher.Swap(w)
+	return func() { buildWatcher.CompareAndSwap(w, was) }
 }
 
 func tellBuilding(b Building) {
-	if f := buildWatcher.Load(); f != nil {
-		(*f)(b)
+	if w := buildWatcher.Load(); w != nil {
+		w.tell(b)
 	}
+}
+
+func buildContext() context.Context {
+	if w := buildWatcher.Load(); w != nil {
+		return w.ctx
+	}
+	return context.Background()
 }
 
 // get returns the engine of a key, and builds it when it is not there or not sound: in a folder under a temporary name, renamed
@@ -62,14 +73,15 @@ func (c *EngineCache) get(ctx context.Context, key EngineKey, name string, build
 		return b, nil
 	}
 	if err := os.MkdirAll(c.engines, 0o755); err != nil {
-		return BuiltEngine{}, fmt.Errorf("engines: %w", err)
+		return BuiltEngine{}, fmt.Errorf("engines: %w", c.helped(err))
 	}
 	progress := Building{Model: name, Hops: key.Hops, Precision: key.Precision, Estimate: c.estimate(key)}
 	unlock, err := c.lock(ctx, progress)
 	if err != nil {
-		return BuiltEngine{}, fmt.Errorf("engines: %w", err)
+		return BuiltEngine{}, fmt.Errorf("engines: %w", c.helped(err))
 	}
 	defer unlock()
+	defer func() { tellBuilding(Building{Model: name, Hops: key.Hops, Precision: key.Precision, Done: true}) }()
 	b, err := c.load(key.String())
 	if err == nil { // another process was quicker
 		return b, nil
@@ -81,9 +93,28 @@ func (c *EngineCache) get(ctx context.Context, key EngineKey, name string, build
 	}
 	b, err = c.make(key, name, build, progress)
 	if err != nil {
-		return BuiltEngine{}, fmt.Errorf("engine of %s for %d hops: %w", name, key.Hops, err)
+		return BuiltEngine{}, fmt.Errorf("engine of %s for %d hops: %w", name, key.Hops, c.helped(err))
 	}
 	return b, nil
+}
+
+// leastFree is how little room on the disk explains why a build failed: TensorRT does not say that it could not write.
+const leastFree = 16 << 20
+
+// helped adds what helps where the folder is what is wrong.
+func (c *EngineCache) helped(err error) error {
+	var disk unix.Statfs_t
+	full := unix.Statfs(c.engines, &disk) == nil && disk.Bavail*uint64(disk.Bsize) < leastFree
+	switch {
+	case errors.Is(err, unix.EROFS), errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w; engines are built in %s: make it writable, choose another cache folder with XDG_CACHE_HOME, or carry engines there that were built elsewhere", err, c.engines)
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+	case full && !errors.Is(err, context.Canceled):
+		err = fmt.Errorf("%w: %w", unix.ENOSPC, err)
+	default:
+		return err
+	}
+	return fmt.Errorf("%w; `autovoiced engines clean` frees room in %s, XDG_CACHE_HOME chooses another cache folder", err, c.engines)
 }
 
 // make builds under the lock.

@@ -214,8 +214,7 @@ func TestOneBuilderAcrossProcesses(t *testing.T) {
 	if dir := os.Getenv("TEST_BUILDER"); dir != "" {
 		c, b := cacheAt(t, dir), &builder{}
 		waited := false
-		WatchBuilding(func(now Building) { waited = waited || now.Waiting })
-		defer WatchBuilding(nil)
+		defer WatchBuilding(t.Context(), func(now Building) { waited = waited || now.Waiting })()
 		_, err := c.get(context.Background(), someKey(), "tiny", func(dir string, e *BuiltEngine) error {
 			time.Sleep(300 * time.Millisecond)
 			return b.build(dir, e)
@@ -268,8 +267,7 @@ func TestWaitingForABuilderEnds(t *testing.T) {
 func TestBuildingIsTold(t *testing.T) {
 	c := cacheAt(t, t.TempDir())
 	var told []Building
-	WatchBuilding(func(b Building) { told = append(told, b) })
-	defer WatchBuilding(nil)
+	defer WatchBuilding(t.Context(), func(b Building) { told = append(told, b) })()
 	built(t, c, &builder{})
 	if len(told) == 0 || told[0].Estimate != usualBuild(FP16) || told[0].Model != "tiny" || !strings.Contains(told[0].String(), "in fp16: 0 of about 70 s") {
 		t.Errorf("%v", told)

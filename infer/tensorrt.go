@@ -80,7 +80,7 @@ func openFile(c *Contract, file string, policy Policy, settings map[string]strin
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("onnx runtime %s refuses it on tensorrt: %w", Version(), err)
+		return nil, fmt.Errorf("onnx runtime %s refuses it on tensorrt: %w", Version(), gpuFull(err))
 	}
 	return net, nil
 }
@@ -112,33 +112,36 @@ func (e *Engine) builtEngine(model []byte, hops int) (BuiltEngine, error) {
 	if err != nil {
 		return BuiltEngine{}, err
 	}
-	b := &engineBuilder{contract: &e.contract, policy: e.policy, hops: hops, cache: cache}
-	if b.model, err = cache.export(e.contract.Name, hops, model); err != nil {
-		return BuiltEngine{}, err
-	}
+	ctx := buildContext()
+	b := &engineBuilder{ctx: ctx, contract: &e.contract, policy: e.policy, hops: hops, cache: cache, model: model}
 	key := EngineKey{Model: hash(model), Shapes: e.contract.shapes(hops), Hops: hops, Precision: e.policy.Precision, Machine: at.machine}
-	built, err := cache.get(context.Background(), key, e.contract.Name, b.build)
+	built, err := cache.get(ctx, key, e.contract.Name, b.build)
 	if err != nil {
 		return BuiltEngine{}, err
 	}
 	return built, cache.once(at.id(), func() error {
-		_, err := try(context.Background(), trialRequest{Contract: &e.contract, Hops: hops, Policy: e.policy, Context: built.context(), Precision: built.Precision})
+		_, err := try(ctx, trialRequest{Contract: &e.contract, Hops: hops, Policy: e.policy, Context: built.context(), Precision: built.Precision})
 		return err
 	})
 }
 
 // engineBuilder builds one engine, in children.
 type engineBuilder struct {
+	ctx      context.Context // that ends the build
 	contract *Contract
 	policy   Policy
 	hops     int
-	model    string // the file to build of
+	model    []byte
 	cache    *EngineCache
 }
 
 // build leaves an engine in the folder, proven and, in fp16, found close enough to fp32; else in fp32.
 func (b *engineBuilder) build(dir string, m *BuiltEngine) error {
-	request := trialRequest{Contract: b.contract, Hops: b.hops, Policy: b.policy, Model: b.model, Dir: dir, Timing: b.cache.timing(), Precision: b.policy.Precision}
+	model, err := b.cache.export(b.contract.Name, b.hops, b.model)
+	if err != nil {
+		return err
+	}
+	request := trialRequest{Contract: b.contract, Hops: b.hops, Policy: b.policy, Model: model, Dir: dir, Timing: b.cache.timing(), Precision: b.policy.Precision}
 	answer, err := b.attempt(request)
 	if err != nil {
 		return err
@@ -160,11 +163,11 @@ func (b *engineBuilder) build(dir string, m *BuiltEngine) error {
 // attempt builds in one child and opens what it left in another, as a later start will.
 func (b *engineBuilder) attempt(r trialRequest) (trialAnswer, error) {
 	r.Build = true
-	if _, err := try(context.Background(), r); err != nil {
+	if _, err := try(b.ctx, r); err != nil {
 		return trialAnswer{}, err
 	}
 	r.Build, r.Context = false, filepath.Join(r.Dir, engineFile)
-	return try(context.Background(), r)
+	return try(b.ctx, r)
 }
 
 // shapes is the text of a graph's inputs and outputs.
@@ -186,11 +189,16 @@ type Building struct {
 	Estimate time.Duration
 	// Waiting: another process builds.
 	Waiting bool
+	// Done: nothing is built or waited for any more.
+	Done bool
 }
 
 // String is one line for a terminal.
 func (b Building) String() string {
 	hops := strconv.Itoa(b.Hops)
+	if b.Done {
+		return fmt.Sprintf("engine of %s for %s hops: done", b.Model, hops)
+	}
 	if b.Waiting {
 		return fmt.Sprintf("engine of %s for %s hops: waiting for another process that builds, %.0f s", b.Model, hops, b.Elapsed.Seconds())
 	}

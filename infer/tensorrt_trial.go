@@ -155,6 +155,9 @@ func try(ctx context.Context, r trialRequest) (trialAnswer, error) {
 	runtime.LockOSThread()                                               // the child goes with the thread that started it, which so must last
 	err = child.Run()
 	runtime.UnlockOSThread()
+	if ctx.Err() != nil {
+		return trialAnswer{}, fmt.Errorf("building was given up: %w", context.Cause(ctx))
+	}
 	if err != nil {
 		return trialAnswer{}, fmt.Errorf("first session, tried in a process of its own: %s", ending(child, err, errOut.String()))
 	}

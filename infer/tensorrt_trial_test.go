@@ -74,7 +74,7 @@ func TestTrialThatHangsIsEnded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	_, err := try(ctx, trialOf(t, tinyVoice))
-	wantError(t, err, "process of its own")
+	wantError(t, err, "given up", "deadline")
 }
 
 func TestTrialIsNotForPeople(t *testing.T) {

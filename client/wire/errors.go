@@ -32,7 +32,10 @@ const (
 	CodeSlowClient      Code = "slow_client"
 	CodeUnknownJob      Code = "unknown_job"
 	CodeTooManyJobs     Code = "too_many_jobs"
+	CodeStarting        Code = "starting"
 	CodeShuttingDown    Code = "shutting_down"
+	CodeGPUMemory       Code = "gpu_memory"
+	CodeGPULost         Code = "gpu_lost"
 	CodeInternal        Code = "internal"
 )
 
@@ -78,7 +81,10 @@ var rules = []rule{
 	{CodeSlowClient, true, ClosePolicy},
 	{CodeUnknownJob, false, ClosePolicy},
 	{CodeTooManyJobs, true, CloseTryLater},
+	{CodeStarting, true, CloseTryLater},
 	{CodeShuttingDown, true, CloseGoingAway},
+	{CodeGPUMemory, true, CloseTryLater},
+	{CodeGPULost, true, CloseInternal},
 	{CodeInternal, true, CloseInternal},
 }
 

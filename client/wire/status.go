@@ -9,11 +9,26 @@ type Status struct {
 	Protocol      int       `json:"protocol"`
 	At            time.Time `json:"at"`
 	UptimeSeconds float64   `json:"uptime_seconds"`
-	State         string    `json:"state"` // starting, running or stopping
-	Provider      Provider  `json:"provider"`
-	Device        Device    `json:"device"`
-	Sessions      []Session `json:"sessions"`
-	Totals        Totals    `json:"totals"`
+	State         string    `json:"state"` // starting, running, failed or stopping
+	// Fault says why it is failed.
+	Fault    string   `json:"fault,omitempty"`
+	Provider Provider `json:"provider"`
+	// Building is how far the building of an engine for a GPU is, while one is built or waited for.
+	Building *Building `json:"building,omitempty"`
+	Device   Device    `json:"device"`
+	Sessions []Session `json:"sessions"`
+	Totals   Totals    `json:"totals"`
+}
+
+// Building is how far the building of an engine for a GPU is.
+type Building struct {
+	Pack            string  `json:"pack"`
+	Hops            int     `json:"hops"`
+	Precision       string  `json:"precision"`
+	ElapsedSeconds  float64 `json:"elapsed_seconds"`
+	EstimateSeconds float64 `json:"estimate_seconds,omitempty"`
+	// Waiting: another process builds.
+	Waiting bool `json:"waiting,omitempty"`
 }
 
 // Provider is what the models were asked to run on and what they run on.

@@ -102,8 +102,6 @@ func (c *enginesBuild) Run(e *env) error {
 		return coded(exitModel, err)
 	}
 	defer registry.Close()
-	infer.WatchBuilding(func(b infer.Building) { tellBuilding(e.errOut, b) })
-	defer infer.WatchBuilding(nil)
 	var done []string
 	for _, v := range registry.Voices() {
 		if v.Kind != infer.KindVoice || slices.Contains(done, v.Pack) {
@@ -138,9 +136,12 @@ func buildPack(e *env, registry *infer.Registry, voice string) error {
 
 // tellBuilding shows progress in place on a terminal, else a line every 10 s.
 func tellBuilding(out *os.File, b infer.Building) {
-	if term.IsTerminal(int(out.Fd())) {
+	switch terminal := term.IsTerminal(int(out.Fd())); {
+	case terminal && b.Done:
+		fmt.Fprintf(out, "\r\x1b[K%v\n", b)
+	case terminal:
 		fmt.Fprintf(out, "\r\x1b[K%v", b)
-	} else if int(b.Elapsed.Seconds())%10 == 0 {
+	case b.Done || int(b.Elapsed.Seconds())%10 == 0:
 		fmt.Fprintln(out, b)
 	}
 }

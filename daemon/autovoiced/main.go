@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/autovoiced/autovoiced/daemon"
+	"github.com/autovoiced/autovoiced/infer"
 )
 
 type cli struct {
@@ -81,6 +82,7 @@ func run(args []string, out, errOut *os.File) int {
 	}
 	ctx, stop := signals(errOut)
 	defer stop()
+	defer infer.WatchBuilding(ctx, func(b infer.Building) { tellBuilding(errOut, b) })() // the daemon logs it instead
 	err = parsed.Run(&env{ctx: ctx, flags: &c, out: out, errOut: errOut})
 	if err != nil {
 		complain(errOut, err)

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"github.com/autovoiced/autovoiced/daemon"
-	"github.com/autovoiced/autovoiced/infer"
 )
 
 type serveCmd struct{}
@@ -39,12 +38,6 @@ func runDaemon(ctx context.Context, cfg daemon.Config, logTo io.Writer, ready fu
 		return coded(exitConfig, err)
 	}
 	defer log.Close() //nolint:errcheck // there is nowhere left to say it
-	infer.WatchBuilding(func(b infer.Building) {
-		if int(b.Elapsed.Seconds())%5 == 0 {
-			log.Info().Msg(b.String())
-		}
-	})
-	defer infer.WatchBuilding(nil)
 	d, err := daemon.New(cfg, log)
 	if err != nil { // the settings are sound by now
 		return coded(exitModel, err)
@@ -57,7 +50,10 @@ func runDaemon(ctx context.Context, cfg daemon.Config, logTo io.Writer, ready fu
 		}
 	}()
 	err = d.Run(ctx)
+	var voice *daemon.VoiceError
 	switch {
+	case errors.As(err, &voice):
+		return coded(exitModel, err)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return codedf(exitAddress, "%w; another daemon may run already: `autovoiced --profile` attaches to it, "+
 			"AUTOVOICED_HTTP_LISTEN chooses another address", err)
