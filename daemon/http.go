@@ -122,6 +122,11 @@ func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (d *Daemon) serveVoices(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, d.Voices())
+}
+
+// Voices are the voices and profiles there are now.
+func (d *Daemon) Voices() []wire.Voice {
 	all, err := d.cards()
 	if err != nil {
 		d.faults.Reportf("profiles", "%v", err)
@@ -135,7 +140,7 @@ func (d *Daemon) serveVoices(w http.ResponseWriter, _ *http.Request) {
 			Reference: v.Reference, Default: v.Name == d.defaultVoice,
 		})
 	}
-	writeJSON(w, http.StatusOK, voices)
+	return voices
 }
 
 func writeText(w http.ResponseWriter, code int, text string) {

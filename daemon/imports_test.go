@@ -34,7 +34,8 @@ var mayImport = map[string]struct {
 	"daemon/song":               {[]string{"stream", "stream/media", "infer", "dsp"}, "songs without a service around them: a program that converts files links no sound card, no socket and no YAML"},
 	"daemon/report":             {[]string{"stream/media", "dsp"}, "it reads what a run has left and needs nothing that runs"},
 	"daemon":                    {[]string{"daemon/song", "stream", "stream/media", "stream/portaudio", "infer", "client/wire", "client/web", "dsp"}, "the one room that knows everyone; nobody but main imports it, so its configuration cannot leak"},
-	"daemon/autovoiced":         {[]string{"daemon", "daemon/report", "daemon/song", "client", "client/wire", "dsp", "infer", "stream", "stream/media", "stream/portaudio"}, "main parses flags, prints, and maps errors to exit codes"},
+	"daemon/autovoiced/dash":    {[]string{"client/wire"}, "it shows a status and asks for changes; who gives the one and takes the other is main's"},
+	"daemon/autovoiced":         {[]string{"daemon", "daemon/autovoiced/dash", "daemon/report", "daemon/song", "client", "client/wire", "dsp", "infer", "stream", "stream/media", "stream/portaudio"}, "main parses flags, prints, and maps errors to exit codes"},
 }
 
 // outside lists the libraries that only some packages may know, and why.

@@ -85,13 +85,13 @@ var sessionFamilies = []family{
 // worst tells the largest value of each kind that has a session.
 func worst(sessions []wire.Session, tell tell, of func(*wire.Session) float64) {
 	for _, kind := range sessionKinds {
-		most, any := 0., false
+		most, found := 0., false
 		for i := range sessions {
 			if sessions[i].Kind == kind {
-				most, any = max(most, of(&sessions[i])), true
+				most, found = max(most, of(&sessions[i])), true
 			}
 		}
-		if any {
+		if found {
 			tell(most, kind)
 		}
 	}

@@ -51,6 +51,8 @@ type session struct {
 	sound   wire.Settings
 	pitches int // how often the pitch was set
 
+	recorder recorder
+
 	out     *outbox // of a client; nil where the sink is the end
 	timings *rate   // pushed to the same
 }
@@ -110,6 +112,7 @@ func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sin
 		InRate: in, OutRate: out,
 		Hop:   stream.TimeToFrames(s.chunk, in),
 		Queue: s.studio.cfg.Stream.Queue, Clock: s.studio.clock, Ledger: s.ledger, Profile: s.profile,
+		Tap: &s.recorder.tap,
 	})
 	if err != nil {
 		return err
@@ -160,16 +163,17 @@ func (s *session) status() wire.Session {
 	voice, sound := s.sounds()
 	return wire.Session{
 		ID: s.id, Kind: s.kind, Voice: voice, Since: s.since, Format: s.format,
-		ChunkMS: milliseconds(s.chunk), Settings: &sound, Pipeline: s.measured(),
+		ChunkMS: milliseconds(s.chunk), Settings: &sound, Recording: s.recorder.recording(), Pipeline: s.measured(),
 	}
 }
 
-// close gives the voices back. Nothing runs any more.
+// close completes a recording and gives the voices back. Nothing runs any more.
 func (s *session) close() error {
+	_, recorded := s.recorder.finish()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	err := errors.Join(s.closing, s.conv.Close())
+	err := errors.Join(recorded, s.closing, s.conv.Close())
 	for _, r := range s.retired {
 		err = errors.Join(err, r.conv.Close())
 	}

@@ -12,13 +12,17 @@ import (
 func (d *Daemon) Update(_ context.Context, id string, u *wire.Update) (*wire.Updated, *wire.Error) {
 	s := d.sessions.find(id)
 	if s == nil {
-		return nil, wire.Errorf(wire.CodeUnknownSession, "id", "there is no session %q; GET /v1/status lists them", id)
+		return nil, unknownSession(id)
 	}
 	if err := s.update(u); err != nil {
 		return nil, err
 	}
 	voice, sound := s.sounds()
 	return &wire.Updated{Voice: voice, Settings: sound}, nil
+}
+
+func unknownSession(id string) *wire.Error {
+	return wire.Errorf(wire.CodeUnknownSession, "id", "there is no session %q; GET /v1/status lists them", id)
 }
 
 // updateSession is Update over HTTP: for the sound card's session, which has no socket.

@@ -167,7 +167,7 @@ func wirePipeline(s stream.Snapshot) wire.Pipeline {
 		Waits: &wire.Waits{
 			Capture: wireTimes(s.CaptureWait), Sink: wireTimes(s.SinkWait), Delivery: wireTimes(s.Delivery), Compute: wireTimes(s.Compute),
 		},
-		Overloads: s.Load.Overloads, Discontinuities: s.Discontinuities, BadSamples: s.BadSamples,
+		QueueCap: s.QueueCap, Overloads: s.Load.Overloads, Discontinuities: s.Discontinuities, BadSamples: s.BadSamples,
 	}
 	for _, stage := range s.Stages {
 		p.Stages = append(p.Stages, wire.Stage{

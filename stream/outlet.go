@@ -87,6 +87,7 @@ func (o *outlet) deliver(ctx context.Context, c *Chunk, books bool) error {
 		o.frames, o.broken = 0, false
 		_, rms, peak := inspect(c.Samples)
 		o.p.stats.out.update(rms, peak, c.Duration())
+		o.p.opt.Tap.hear(c.Samples)
 		if err := o.sink.Write(ctx, c); err != nil {
 			return err
 		}

@@ -45,6 +45,8 @@ type Options struct {
 	Clock  Clock   // nil: the machine's
 	Ledger *Ledger // nil: the source's or sink's own, else a new one
 
+	Tap *Tap // hears what is delivered; may be nil
+
 	Profile        ProfilingFunc
 	OnProfileFault func(error) // hears, at most once a second, that Profile panicked; may be nil
 }

@@ -87,6 +87,8 @@ type Session struct {
 	ChunkMS float64   `json:"chunk_ms"`
 	// Settings are how it sounds now.
 	Settings *Settings `json:"settings,omitempty"`
+	// Recording: what is heard is being kept in a file, by who runs the daemon.
+	Recording bool `json:"recording,omitempty"`
 	Pipeline
 }
 
@@ -109,6 +111,8 @@ type Pipeline struct {
 	Overloads       uint64 `json:"overloads"`
 	Discontinuities uint64 `json:"discontinuities"`
 	BadSamples      uint64 `json:"bad_samples"` // not finite, replaced by 0
+	// QueueCap is how many chunks may wait for a stage.
+	QueueCap int `json:"queue_capacity,omitempty"`
 }
 
 // Waits complete the identity: for each chunk, Total = Capture + every stage's Wait and Compute + Sink +

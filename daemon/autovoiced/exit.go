@@ -30,7 +30,7 @@ var exitCodes = []struct {
 	{exitConfig, "the configuration is not sound"},
 	{exitAddress, "the address to listen on is taken or not this machine's"},
 	{exitDevice, "no such sound device, or it cannot do what was asked"},
-	{exitModel, "a voice or its model file is not sound or not there, or ONNX Runtime is missing"},
+	{exitModel, "a voice or its model is missing or not sound, or ONNX Runtime is"},
 	{exitFile, "an audio file cannot be read or written"},
 	{exitDaemon, "the daemon to talk to is not there, or refused"},
 	{exitForced, "forced by a second signal: what was on its way was abandoned"},

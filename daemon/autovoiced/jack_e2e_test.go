@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/daemon/autovoiced/dash"
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/stream/portaudio/jacktest"
 )
@@ -266,7 +267,7 @@ func TestE2ELiveSoak(t *testing.T) {
 	grown := residentKB(t, s)
 	d := s.device(t)
 	t.Logf("%v live, voice %s: delay p50 %v at the start, %v at the end; memory %d kB, then %d kB; %s; %+v", length, d.Voice,
-		first.P50, last.P50, memory, grown, ledgerText(d.Ledger), s.status(t).Device.Xruns)
+		first.P50, last.P50, memory, grown, dash.Ledger(d.Ledger), s.status(t).Device.Xruns)
 	if moved := abs(last.P50 - first.P50); moved > 10*time.Millisecond {
 		t.Errorf("the delay moved by %v, allowed one chunk", moved)
 	}

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/daemon"
+	"github.com/autovoiced/autovoiced/daemon/autovoiced/dash"
 )
 
 type liveCmd struct {
@@ -17,13 +14,12 @@ type liveCmd struct {
 	HostAPI *string    `name:"host-api" placeholder:"NAME" help:"Sound system, as in jack or alsa."`
 	Voice   *string    `placeholder:"NAME" help:"A name from 'autovoiced voices'."`
 	Pitch   *pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto."`
+	JSON    bool       `name:"json" help:"Print the status as JSON, one a line, instead of drawing it."`
 	Monitor bool       `help:"Hear the captured voice instead of the converted one, to set levels."`
 }
 
-const (
-	liveHz    = 10
-	liveFirst = 15 * time.Second // for a sound system to open
-)
+// liveFirst is how long a sound system may take to open.
+const liveFirst = 15 * time.Second
 
 // Run speaks until it is told to stop.
 func (c *liveCmd) Run(e *env) error {
@@ -35,25 +31,7 @@ func (c *liveCmd) Run(e *env) error {
 	if err := cfg.Validate(); err != nil {
 		return coded(exitUsage, err)
 	}
-	s := newScreen(e.out)
-	defer s.close()
-	var logTo io.Writer = e.errOut
-	if s.live {
-		logTo, cfg.Log.Format = s, "console"
-	}
-	run, stop := context.WithCancel(e.ctx)
-	defer stop()
-	started := make(chan *daemon.Daemon, 1)
-	ended := make(chan error, 1)
-	go func() { ended <- runDaemon(run, cfg, logTo, func(d *daemon.Daemon) { started <- d }) }()
-	select {
-	case err := <-ended:
-		return err
-	case d := <-started:
-		err := watchLive(run, s, d)
-		stop()
-		return errors.Join(err, <-ended)
-	}
+	return presentOwn(e, cfg, display{json: c.JSON, plain: dash.LiveLines, prefer: "device", check: soundCheck()})
 }
 
 // apply puts the flags over the settings. The socket is not what one asked for, so it takes any free port of
@@ -76,61 +54,19 @@ func (c *liveCmd) apply(cfg *daemon.Config) {
 	cfg.HTTP.Listen = "127.0.0.1:0"
 }
 
-// watchLive shows the sound card's session. A card that cannot be opened at all is the end; one that is lost
-// later is waited for.
-func watchLive(ctx context.Context, s *screen, d *daemon.Daemon) error {
-	every := time.Second
-	if s.live {
-		every = time.Second / liveHz
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	deadline := time.Now().Add(liveFirst)
-	for opened := false; ; {
-		status := d.Status()
-		opened = opened || status.Device.State == "running"
+// soundCheck looks after the sound card: one that cannot be opened at all is the end, one that is lost later is waited for.
+func soundCheck() func(*wire.Status) error {
+	deadline, opened := time.Now().Add(liveFirst), false
+	return func(s *wire.Status) error {
+		opened = opened || s.Device.State == "running"
 		switch {
 		case opened:
-			s.show(liveLines(status))
-		case status.Device.State == "unavailable":
-			return codedf(exitDevice, "%s", status.Device.Error)
+			return nil
+		case s.Device.State == "unavailable":
+			return codedf(exitDevice, "%s", s.Device.Error)
 		case time.Now().After(deadline):
 			return codedf(exitDevice, "the sound card does not open within %v", liveFirst)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
+		return nil
 	}
-}
-
-// liveLines is what a speaker wants to see: levels, delay, and whether anything was lost.
-func liveLines(s *wire.Status) []string {
-	lines := []string{deviceText(s.Device)}
-	for i := range s.Sessions {
-		p := &s.Sessions[i]
-		if p.Kind != "device" {
-			continue
-		}
-		total := p.Total.Compute
-		if r := total.Recent; r != nil && r.Count > 0 {
-			total.P50, total.P99, total.Max = r.P50, r.P99, r.Max
-		}
-		lines = append(lines,
-			fmt.Sprintf("voice %s  %s  on %s", p.Voice, formatText(p.Format), s.Provider.Active),
-			"",
-			"in  "+meter(p.Levels.InRMS, p.Levels.InPeak),
-			"out "+meter(p.Levels.OutRMS, p.Levels.OutPeak),
-			"",
-			fmt.Sprintf("latency of the last 10 s, capture to playout: p50 %s  p99 %s  max %s ms", ms(total.P50), ms(total.P99), ms(total.Max)),
-			loadText(&p.Pipeline),
-			xrunText(s.Device),
-			ledgerText(p.Ledger),
-		)
-	}
-	for i := range lines {
-		lines[i] = cut(lines[i], 80)
-	}
-	return append(lines, "", "Ctrl-C stops")
 }

@@ -22,11 +22,9 @@ import (
 
 type cli struct {
 	Config      string `short:"c" placeholder:"FILE" help:"Settings; ./config.yaml when it is there, else the built-in defaults."`
-	Profile     bool   `help:"Show the status in the terminal: of the running daemon, else of one that is started."`
-	Check       bool   `help:"Check the settings and exit."`
 	ShowVersion bool   `name:"version" help:"Say which version this is."`
 
-	Serve    serveCmd    `cmd:"" default:"1" help:"Run the daemon (the default)."`
+	Serve    serveCmd    `cmd:"" default:"withargs" help:"Run the daemon (the default)."`
 	Live     liveCmd     `cmd:"" help:"Microphone, voice, loudspeaker, with level meters and latency."`
 	Stream   streamCmd   `cmd:"" help:"Send a recording to a running daemon and keep what comes back."`
 	Convert  convertCmd  `cmd:"" help:"Convert a recording."`
@@ -38,6 +36,8 @@ type cli struct {
 	Engines  enginesCmd  `cmd:"" help:"What TensorRT runs: list, build, verify, clean."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`
 
+	Completion completionCmd `cmd:"" help:"Print what lets a shell complete commands: bash, zsh or fish."`
+	Complete   completeCmd   `cmd:"" name:"__complete" hidden:""`
 	TrySession trySessionCmd `cmd:"" name:"try-session" hidden:""`
 }
 
@@ -56,16 +56,7 @@ func main() {
 func run(args []string, out, errOut *os.File) int {
 	var c cli
 	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("autovoiced"),
-		kong.Description(description()),
-		kong.Writers(out, errOut),
-		kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
-	)
-	if err != nil {
-		panic(err) // the struct above is wrong
-	}
+	parser := newParser(&c, out, errOut, func(code int) { exited = code })
 	if len(args) > 0 && args[0] == "help" {
 		args = append(args[1:], "--help")
 	}
@@ -73,17 +64,17 @@ func run(args []string, out, errOut *os.File) int {
 	if exited >= 0 { // --help has been printed
 		return exited
 	}
-	if err == nil && parsed.Command() != "serve" && (c.Profile || c.Check || c.ShowVersion) {
-		err = fmt.Errorf("--profile, --check and --version go without a command, not with %s", parsed.Command())
+	if err == nil && parsed.Command() != "serve" && c.ShowVersion {
+		err = fmt.Errorf("--version goes without a command, not with %s", parsed.Command())
 	}
 	if err != nil {
-		complain(errOut, fmt.Errorf("%w; `autovoiced help` lists what there is", err))
+		complain(errOut, fmt.Errorf("%w; `autovoiced help` lists what there is", suggested(parser, args, err)))
 		return exitUsage
 	}
 	ctx, stop := signals(errOut)
 	defer stop()
 	defer infer.WatchBuilding(ctx, func(b infer.Building) { tellBuilding(errOut, b) })() // the daemon logs it instead
-	err = parsed.Run(&env{ctx: ctx, flags: &c, out: out, errOut: errOut})
+	err = parsed.Run(&env{ctx: ctx, flags: &c, out: out, errOut: errOut}, parser.Model)
 	if err != nil {
 		complain(errOut, err)
 	}
@@ -105,13 +96,32 @@ func joinNegative(args []string) []string {
 	return out
 }
 
-func description() string {
-	var b strings.Builder
-	b.WriteString("Turns the voice going in into another voice coming out, live.\n\nExit codes:\n")
-	for _, c := range exitCodes {
-		fmt.Fprintf(&b, "\n  %3d  %s", c.code, c.text)
+func newParser(c *cli, out, errOut io.Writer, exit func(int)) *kong.Kong {
+	parser, err := kong.New(c,
+		kong.Name("autovoiced"),
+		kong.Description("Turns the voice going in into another voice coming out, live."),
+		kong.Writers(out, errOut),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Help(printHelp),
+	)
+	if err != nil {
+		panic(err) // the struct above is wrong
 	}
-	return b.String()
+	return parser
+}
+
+// suggested names the commands that a word may have been meant to be. As long as there is a default command, kong takes
+// any word for an argument of it, and suggests none.
+func suggested(parser *kong.Kong, args []string, err error) error {
+	if !strings.HasPrefix(err.Error(), "unexpected argument") {
+		return err
+	}
+	parser.Model.DefaultCmd = nil
+	if _, again := parser.Parse(args); again != nil && strings.Contains(again.Error(), "did you mean") {
+		return again
+	}
+	return err
 }
 
 func complain(w io.Writer, err error) {

@@ -7,93 +7,83 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	"github.com/autovoiced/autovoiced/client"
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/daemon"
+	"github.com/autovoiced/autovoiced/daemon/autovoiced/dash"
 )
 
-// Snapshots a second: as many as a person can read, or as a file should grow by.
-const (
-	profileHz      = 5
-	profilePlainHz = 1
-)
+const knockTime = 5 * time.Second
 
 // profile shows the status of the running daemon, or starts one and shows that.
-func profile(e *env, cfg daemon.Config) error {
+func profile(e *env, cfg daemon.Config, asJSON bool) error {
 	server := serverURL(cfg.HTTP.Listen)
-	s := newScreen(e.out)
-	err := watch(e.ctx, s, server, cfg.HTTP.Token)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		err = profileOwn(e, cfg, s, server)
-	} else if err != nil && !interrupted(err) {
-		err = coded(exitDaemon, fmt.Errorf("status of %s: %w", server, err))
+	there, err := listens(e.ctx, cfg.HTTP.Listen)
+	if err != nil {
+		return coded(exitDaemon, fmt.Errorf("status of %s: %w", server, err))
 	}
-	s.close()
-	if interrupted(err) {
-		return nil
+	look := display{json: asJSON, plain: func(s *wire.Status) []string { return dash.Lines(s, 0) }}
+	if !there {
+		return presentOwn(e, cfg, look)
 	}
-	return err
-}
-
-// profileOwn runs a daemon in this process, its log under the table, and watches it as any other
-// client would.
-func profileOwn(e *env, cfg daemon.Config, s *screen, server string) error {
-	var logTo io.Writer = e.errOut
-	if s.live {
-		logTo = s
-		if cfg.Log.Format == "auto" {
-			cfg.Log.Format = "console"
-		}
-	}
-	run, stop := context.WithCancel(e.ctx)
-	defer stop()
-	ended := make(chan error, 1)
-	ready := make(chan struct{})
-	go func() {
-		ended <- runDaemon(run, cfg, logTo, func(*daemon.Daemon) { close(ready) })
-	}()
-	select {
-	case err := <-ended:
-		return err
-	case <-ready:
-	}
-	err := watch(e.ctx, s, server, cfg.HTTP.Token)
-	stop()
-	return errors.Join(<-ended, unlessInterrupted(err))
-}
-
-func unlessInterrupted(err error) error {
-	if interrupted(err) {
-		return nil
-	}
-	return err
-}
-
-// watch shows the feed until the daemon says goodbye or the context ends.
-func watch(ctx context.Context, s *screen, server, token string) error {
-	hz := float64(profilePlainHz)
-	if s.live {
-		hz = profileHz
-	}
-	err := client.Watch(ctx, server, token, hz, func(status *wire.Status) error {
-		s.show(statusTable(status, s.height()))
-		return nil
+	look.controls = &remote{server, cfg.HTTP.Token}
+	hz := look.hz(e.out)
+	err = present(e, look, func(ctx context.Context, show func(*wire.Status)) error {
+		return client.Watch(ctx, server, cfg.HTTP.Token, hz, func(s *wire.Status) error {
+			show(s)
+			return nil
+		})
 	})
-	if errors.Is(err, io.EOF) { // goodbye
+	switch {
+	case err == nil, errors.Is(err, io.EOF), interrupted(err): // goodbye, or enough
 		return nil
+	default:
+		return coded(exitDaemon, fmt.Errorf("status of %s: %w", server, err))
 	}
-	return err
 }
 
-// serverURL is where a daemon that listens there is reached from this machine.
-func serverURL(listen string) string {
+// listens says whether anybody answers there. What answers may still not be ours; the watch will tell.
+func listens(ctx context.Context, listen string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, knockTime)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", reachable(listen))
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, conn.Close()
+}
+
+// reachable is where a daemon that listens there is reached from this machine.
+func reachable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return "http://" + listen
+		return listen
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return net.JoinHostPort(host, port)
+}
+
+func serverURL(listen string) string { return "http://" + reachable(listen) }
+
+// remote lets the keys act on a daemon elsewhere, through its protocol.
+type remote struct{ server, token string }
+
+func (r *remote) Voices(ctx context.Context) ([]wire.Voice, error) {
+	return client.Voices(ctx, r.server, r.token)
+}
+
+func (r *remote) Update(ctx context.Context, session string, u *wire.Update) error {
+	_, err := client.Update(ctx, r.server, r.token, session, *u)
+	return err
+}
+
+func (r *remote) Record(context.Context, string) (string, error) {
+	return "", errors.New("recording works where the voice runs: in `autovoiced live`")
 }

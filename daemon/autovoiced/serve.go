@@ -10,10 +10,14 @@ import (
 	"github.com/autovoiced/autovoiced/daemon"
 )
 
-type serveCmd struct{}
+type serveCmd struct {
+	Profile bool `help:"Show the status of the running daemon, or start one."`
+	JSON    bool `name:"json" help:"With --profile: the status as JSON, one a line, for programs."`
+	Check   bool `help:"Check the settings and exit."`
+}
 
 // Run is the bare `autovoiced`.
-func (serveCmd) Run(e *env) error {
+func (c *serveCmd) Run(e *env) error {
 	if e.flags.ShowVersion {
 		return versionCmd{}.Run(e)
 	}
@@ -21,11 +25,13 @@ func (serveCmd) Run(e *env) error {
 	switch {
 	case err != nil:
 		return err
-	case e.flags.Check:
+	case c.Check:
 		_, err := fmt.Fprintln(e.out, "the configuration is sound")
 		return err
-	case e.flags.Profile:
-		return profile(e, cfg)
+	case c.Profile:
+		return profile(e, cfg, c.JSON)
+	case c.JSON:
+		return codedf(exitUsage, "--json goes with --profile")
 	default:
 		return runDaemon(e.ctx, cfg, e.errOut, func(*daemon.Daemon) {})
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/autovoiced/autovoiced/client"
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/daemon"
+	"github.com/autovoiced/autovoiced/daemon/autovoiced/dash"
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/stream"
 )
@@ -137,7 +138,7 @@ func (c *streamCmd) report(out io.Writer, s *client.Stream, frames, rate int, to
 	fmt.Fprintf(out, "%s: %.2f s in %.2f s  voice %s  algorithmic latency %.1f ms  %s %s\n", c.Out, seconds, took.Seconds(),
 		ready.Voice, ready.AlgorithmicLatencyMS, ready.Provider.Active, ready.Provider.Precision)
 	if drained != nil {
-		fmt.Fprintln(out, ledgerText(drained.Ledger))
+		fmt.Fprintln(out, dash.Ledger(drained.Ledger))
 	}
 	if c.Framing == "raw" {
 		_, err := fmt.Fprintln(out, "raw frames carry no capture time: no round trips measured")

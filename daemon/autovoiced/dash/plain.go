@@ -1,4 +1,4 @@
-package main
+package dash
 
 import (
 	"fmt"
@@ -7,13 +7,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/autovoiced/autovoiced/client/wire"
 )
 
-// statusTable is a status as a person reads it, in lines of at most 80 columns. Times are in ms. Where height
-// lines are not enough (0 is any number), only the first session is shown in full.
-func statusTable(s *wire.Status, height int) []string {
+// Lines are a status as a person reads it, of at most 80 columns. Times are in ms. Where height lines are not enough
+// (0 is any number), only the first session is shown in full.
+func Lines(s *wire.Status, height int) []string {
 	lines := []string{
 		fmt.Sprintf("autovoiced %s  %s  up %s  sessions %d (%d since the start)", s.Version, s.State,
 			clockText(s.UptimeSeconds), s.Totals.SessionsActive, s.Totals.Sessions),
@@ -72,7 +75,7 @@ func pipelineTable(p *wire.Pipeline) []string {
 	return append(lines,
 		timesLine(p.Total.Name, p.Total.Compute),
 		loadText(p),
-		ledgerText(p.Ledger),
+		Ledger(p.Ledger),
 		"in  "+meter(p.Levels.InRMS, p.Levels.InPeak),
 		"out "+meter(p.Levels.OutRMS, p.Levels.OutPeak),
 	)
@@ -102,6 +105,34 @@ func loadText(p *wire.Pipeline) string {
 	return text
 }
 
+// LiveLines are what a speaker wants to see: levels, delay, and whether anything was lost.
+func LiveLines(s *wire.Status) []string {
+	lines := []string{deviceText(s.Device)}
+	for i := range s.Sessions {
+		p := &s.Sessions[i]
+		if p.Kind != "device" {
+			continue
+		}
+		total := p.Total.Compute
+		if r := total.Recent; r != nil && r.Count > 0 {
+			total.P50, total.P99, total.Max = r.P50, r.P99, r.Max
+		}
+		lines = append(lines,
+			fmt.Sprintf("voice %s  %s  on %s", p.Voice, formatText(p.Format), s.Provider.Active),
+			"in  "+meter(p.Levels.InRMS, p.Levels.InPeak),
+			"out "+meter(p.Levels.OutRMS, p.Levels.OutPeak),
+			fmt.Sprintf("latency of the last 10 s, capture to playout: p50 %s  p99 %s  max %s ms", ms(total.P50), ms(total.P99), ms(total.Max)),
+			loadText(&p.Pipeline),
+			xrunText(s.Device),
+			Ledger(p.Ledger),
+		)
+	}
+	for i := range lines {
+		lines[i] = cut(lines[i], 80)
+	}
+	return lines
+}
+
 // ms writes µs as ms in seven columns at most, with as many decimals as fit.
 func ms(us float64) string {
 	switch v := us / 1000; {
@@ -114,7 +145,8 @@ func ms(us float64) string {
 	}
 }
 
-func ledgerText(l wire.Ledger) string {
+// Ledger says what became of every frame.
+func Ledger(l wire.Ledger) string {
 	sign := "="
 	if !l.Balanced() {
 		sign = "≠"
@@ -125,8 +157,6 @@ func ledgerText(l wire.Ledger) string {
 	}
 	return text
 }
-
-const meterFloor = -60 // dBFS at the meter's left end
 
 // meter draws RMS as a bar and peak as a mark: 30 columns for 60 dB.
 func meter(rms, peak float64) string {
@@ -146,6 +176,11 @@ func providerText(p wire.Provider) string {
 	if p.Requested != p.Active {
 		text += fmt.Sprintf(" (asked: %s)", p.Requested)
 	}
+	return text + nodesText(p)
+}
+
+func nodesText(p wire.Provider) string {
+	text := ""
 	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {
 		if n := p.Nodes[name]; n > 0 {
 			text += fmt.Sprintf("  %d nodes on %s", n, name)
@@ -204,11 +239,15 @@ func clockText(seconds float64) string {
 	return fmt.Sprintf("%d:%02d:%02d", int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60)
 }
 
-// cut shortens to columns, which here are runes.
-func cut(s string, columns int) string {
-	runes := []rune(s)
-	if len(runes) <= columns {
-		return s
-	}
-	return string(runes[:columns-1]) + "…"
+// cut shortens to columns of the screen.
+func cut(s string, columns int) string { return ansi.Truncate(s, columns, "…") }
+
+// clean takes what would move a terminal's cursor out of text that came from elsewhere.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, ansi.Strip(s))
 }

@@ -1,7 +1,6 @@
-package main
+package dash
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -39,7 +38,7 @@ func busyStatus() *wire.Status {
 
 // What the issue asks to be seen must be there, and fit a terminal of 80 × 24.
 func TestStatusTable(t *testing.T) {
-	lines := statusTable(busyStatus(), 24)
+	lines := Lines(busyStatus(), 24)
 	if len(lines) > 23 {
 		t.Errorf("%d lines, a terminal of 24 lines shows 23 and a cursor", len(lines))
 	}
@@ -76,11 +75,11 @@ func TestManySessions(t *testing.T) {
 	s := busyStatus()
 	s.Sessions = append(s.Sessions, s.Sessions[0], s.Sessions[0])
 	s.Sessions[2].ID = "s3"
-	lines := statusTable(s, 24)
+	lines := Lines(s, 24)
 	if len(lines) > 24 || !strings.HasPrefix(lines[len(lines)-1], "s3  voice alto  load 12.3 %") {
 		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
 	}
-	if n := strings.Count(strings.Join(statusTable(s, 0), "\n"), "f0_extraction"); n != 3 {
+	if n := strings.Count(strings.Join(Lines(s, 0), "\n"), "f0_extraction"); n != 3 {
 		t.Errorf("%d full tables in a pipe, want 3", n)
 	}
 	if got := len(sessionTable(&s.Sessions[0])); got != sessionLines {
@@ -89,55 +88,7 @@ func TestManySessions(t *testing.T) {
 }
 
 func TestLedgerThatDoesNotAddUpShows(t *testing.T) {
-	if got := ledgerText(wire.Ledger{In: 10, Out: 9}); !strings.Contains(got, "10 in ≠ 9 out") {
+	if got := Ledger(wire.Ledger{In: 10, Out: 9}); !strings.Contains(got, "10 in ≠ 9 out") {
 		t.Errorf("got %q", got)
 	}
 }
-
-func TestScreenElsewhereThanATerminal(t *testing.T) {
-	var b strings.Builder
-	s := &screen{out: &b}
-	s.show([]string{"one", "two"})
-	s.show([]string{"three"})
-	s.close()
-	if got := b.String(); got != "one\ntwo\n\nthree\n\n" {
-		t.Errorf("got %q: plain lines only", got)
-	}
-	for _, p := range []string{"a\nb", "c\nd\ne\nf\n"} {
-		if _, err := s.Write([]byte(p)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := strings.Join(s.takeNotes(), "|"); got != "|bc|d|e|f" {
-		t.Errorf("notes %q: want the last lines, whole", got)
-	}
-}
-
-func TestExitCodes(t *testing.T) {
-	inner := coded(exitFile, errFor("x.wav"))
-	if got := exitCode(coded(exitModel, inner)); got != exitModel {
-		t.Errorf("outermost code: %d", got)
-	}
-	if exitCode(nil) != exitOK || exitCode(errFor("x")) != exitFailure || coded(exitFile, nil) != nil {
-		t.Error("codes of nil and of an error without one")
-	}
-	seen := map[int]bool{}
-	for _, c := range exitCodes {
-		if seen[c.code] || c.text == "" {
-			t.Errorf("exit code %d twice or without a meaning", c.code)
-		}
-		seen[c.code] = true
-	}
-}
-
-func TestNegativeValues(t *testing.T) {
-	got := joinNegative([]string{"convert", "-3.wav", "-o", "-4", "--pitch", "-3", "--quiet", "--pitch=-2", "-.5"})
-	want := []string{"convert", "-3.wav", "-o", "-4", "--pitch=-3", "--quiet", "--pitch=-2", "-.5"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-type errFor string
-
-func (e errFor) Error() string { return string(e) }
