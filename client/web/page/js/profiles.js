@@ -50,7 +50,7 @@ export class Profiles {
 
   #picture(now) {
     if (!this.#recording) {
-      this.#meter.draw(null, now);
+      this.#meter.clear();
       return;
     }
     this.#meter.draw(this.#recording.analyser, now);
