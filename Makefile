@@ -41,7 +41,7 @@ selfcheck: build
 	@mkdir -p .cache
 	@sum="$$(sha256sum $(BIN) $(SAMPLE))"; \
 	if [ "$$(head -n 2 .cache/selfcheck 2>/dev/null || true)" != "$$sum" ]; then \
-	  line="$$($(BIN) convert $(SAMPLE) -o .cache/selfcheck.wav --quiet)"; \
+	  line="$$($(BIN) convert $(SAMPLE) -o .cache/selfcheck.wav --separation none --results "" --quiet)"; \
 	  printf '%s\n%s\n' "$$sum" "$$line" >.cache/selfcheck; \
 	fi; \
 	echo "self-check: $$(tail -n +3 .cache/selfcheck)"

@@ -4,73 +4,175 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/daemon/song"
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/infer"
 	"github.com/autovoiced/autovoiced/stream"
 	"github.com/autovoiced/autovoiced/stream/media"
 )
 
-// ConvertOptions say how a recording shall sound; what is nil or zero is as configured.
+// ConvertOptions say how a song shall sound; what is nil or zero is as configured.
 type ConvertOptions struct {
+	// Voice is the name of a voice or of a profile.
 	Voice string
 	// Target speaks in place of a voice when it is not nil.
 	Target *infer.Target
-	Pitch  *wire.PitchShift
-	Mix    *wire.Mix
-	// Live goes through exactly what a live voice goes through, chunk by chunk: what a stream of the same samples
-	// answers, sample for sample.
-	Live bool
-	// PCM is the format of the output's samples; zero is 16-bit.
-	PCM dsp.PCM
-	// Progress hears how far the conversion is, in seconds of audio, a few times a second; total is 0 where the
-	// file does not say. It may be nil.
-	Progress func(done, total float64)
-	// Profile is told each stage's time for each chunk. It may be nil.
+	// Embedding is spoken as in place of the voice's or target's own, whose pitch stays what an automatic shift goes to.
+	Embedding []float32
+	// F0 is the pitch in the song where it is known, see song.Options.
+	F0 []float32
+	// Preset is one of wire's; empty is balanced. PresetLive goes through exactly what a live voice goes through, chunk by
+	// chunk: what a stream of the same samples answers, sample for sample, in one channel and at the song's own rate.
+	Preset string
+	// Separator is a model that parts voice and music, "" for the best there is, or infer.SeparatorNone.
+	Separator string
+	Pitch     *wire.PitchShift
+	Mix       *wire.Mix
+
+	Rate   int          // of the result; 0 is the song's own
+	Format media.Format // of the result; zero is WAV
+	PCM    dsp.PCM      // of the result's samples; zero is 16-bit
+	// Gains in dB, song.Silence to 24.
+	VocalGainDB, MusicGainDB float64
+
+	// Progress hears how far the song is, a few times a second; of PresetLive without the stages. It may be nil.
+	Progress func(song.Progress)
+	// Profile is told each stage's share of the time, and as the last their total; of PresetLive for each chunk. It may be nil.
 	Profile stream.ProfilingFunc
 }
 
 // Result is what a conversion did.
 type Result struct {
-	Voice          string        `json:"voice"`
-	PitchShift     float64       `json:"pitch_shift_semitones"` // as applied
-	Rate           int           `json:"rate"`
-	Frames         uint64        `json:"frames"`  // in the output
-	Clipped        int           `json:"clipped"` // samples beyond full scale in the output
-	AudioSeconds   float64       `json:"audio_seconds"`
-	ElapsedSeconds float64       `json:"elapsed_seconds"` // converting: without loading the voice
-	RTF            float64       `json:"rtf"`             // elapsed over audio
+	Voice          string  `json:"voice"`
+	Preset         string  `json:"preset"`
+	Separation     string  `json:"separation"`            // the model, or none
+	PitchShift     float64 `json:"pitch_shift_semitones"` // as applied
+	SingerHz       float64 `json:"singer_median_hz,omitempty"`
+	Rate           int     `json:"rate"`
+	Channels       int     `json:"channels"`
+	Frames         uint64  `json:"frames"`  // in the output
+	Clipped        int     `json:"clipped"` // samples beyond full scale in the output
+	AudioSeconds   float64 `json:"audio_seconds"`
+	ElapsedSeconds float64 `json:"elapsed_seconds"` // converting: without loading the voice
+	RTF            float64 `json:"rtf"`             // elapsed over audio
+	// StageTimingsMS and Metadata are not of PresetLive, whose times are in Pipeline.
+	StageTimingsMS *StageTimes   `json:"stage_timings_ms,omitempty"`
 	Provider       wire.Provider `json:"provider"`
-	Pipeline       wire.Pipeline `json:"pipeline"`
+	Metadata       Metadata      `json:"metadata"`
+	// Notes say what a listener should know, one a sentence.
+	Notes    []string       `json:"notes,omitempty"`
+	Pipeline *wire.Pipeline `json:"pipeline,omitempty"` // of PresetLive
 }
 
-// Convert turns the recording at in, of any format that media reads, into a WAV file at out, through the stages that a live voice goes
-// through. Unless it is to be as live, it makes use of having the whole recording: chunks are as long as the voice can
-// take at once, which changes no more than the rounding of the last bits, and an automatic shift, which a stream
-// has to learn, is measured on the whole recording first and is the same throughout. The output is mono, has the
-// input's rate and length, and comes into being only when all went well.
+// Metadata says what a result was made with.
+type Metadata struct {
+	TensorRT TensorRTMetadata `json:"tensorrt"`
+}
+
+// TensorRTMetadata is whether it was asked for and really ran, and in which precision: fp16 or fp32, null where it did not.
+type TensorRTMetadata struct {
+	Enabled   bool    `json:"enabled"`
+	Precision *string `json:"precision"`
+}
+
+// Convert has the song or recording at in, of any format that media reads, sung or spoken by another voice, and writes the
+// result, WAV or FLAC, to out, which comes into being only when all went well. What happens to it is told in package song.
 func Convert(ctx context.Context, cfg Config, in, out string, o ConvertOptions) (Result, error) {
-	source, err := stream.OpenFile(in)
-	if err != nil {
-		return Result{}, err
-	}
-	defer source.Close() //nolint:errcheck // it was only read
 	s, err := newStudio(cfg)
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := s.convert(ctx, in, source, out, o)
+	result, err := s.convert(ctx, in, out, o)
 	return result, errors.Join(err, s.close())
 }
 
-func (s *studio) convert(ctx context.Context, in string, source *stream.FileSource, out string, o ConvertOptions) (result Result, err error) {
+func (s *studio) convert(ctx context.Context, in, out string, o ConvertOptions) (Result, error) {
 	if o.Pitch == nil {
 		o.Pitch = &s.cfg.Voice.Pitch
 	}
+	if o.Preset == wire.PresetLive {
+		return s.convertLive(ctx, in, out, o)
+	}
+	engine, target, err := s.cast(request{voice: o.Voice, target: o.Target})
+	if err != nil {
+		return Result{}, voiceError(err)
+	}
+	if o.Embedding != nil {
+		target.Embedding = o.Embedding
+	}
+	contract := engine.Contract()
+	if err := engine.Prepare(contract.Run(math.MaxInt)); err != nil {
+		return Result{}, voiceError(err)
+	}
+	options := s.songOptions(o)
+	r, err := song.Convert(ctx, in, out, song.Singer{Engine: engine, Target: target}, options)
+	if err != nil {
+		if errors.Is(err, infer.ErrWrongTarget) {
+			return Result{}, voiceError(err)
+		}
+		return Result{}, err
+	}
+	provider := wireProvider(engine.Provider(), engine.Warnings())
+	return Result{
+		Voice: r.Voice, Preset: options.Preset, Separation: r.Separation, PitchShift: r.PitchShift, SingerHz: r.SingerHz,
+		Rate: r.Rate, Channels: r.Channels, Frames: uint64(r.Frames), Clipped: r.Clipped,
+		AudioSeconds: r.Song.Seconds(), ElapsedSeconds: r.Elapsed.Seconds(), RTF: r.RTF(),
+		StageTimingsMS: stageTimes(r.Timings), Provider: provider, Metadata: metadata(provider), Notes: r.Notes,
+	}, nil
+}
+
+// songOptions puts what was asked for and what is configured together.
+func (s *studio) songOptions(o ConvertOptions) song.Options {
+	mix := wire.Mix{GainDB: s.cfg.Mixing.GainDB, DryWet: s.cfg.Mixing.DryWet}
+	if o.Mix != nil {
+		mix = *o.Mix
+	}
+	out := song.Default()
+	if o.Preset != "" {
+		out.Preset = o.Preset
+	}
+	out.Separator, out.Shift, out.F0 = o.Separator, inferShift(*o.Pitch), o.F0
+	out.MinHz, out.MaxHz = s.cfg.Pitch.MinHz, s.cfg.Pitch.MaxHz
+	if s.cfg.Separation.Mode == stream.ModeGate {
+		gate := s.cfg.Separation.config(s.cfg.Separation.gate())
+		out.Gate = &gate
+	}
+	out.Rate, out.Format, out.PCM = o.Rate, o.Format, o.PCM
+	out.VocalGainDB, out.MusicGainDB = raised(o.VocalGainDB, mix.GainDB), raised(o.MusicGainDB, mix.GainDB)
+	out.Dry, out.CeilingDB = 1-mix.DryWet, s.cfg.Mixing.Ceiling
+	out.Timings, out.Profile, out.Progress = true, o.Profile, o.Progress
+	return out
+}
+
+// raised adds the gain of the whole to that of a part.
+func raised(part, whole float64) float64 {
+	if part <= song.Silence || part > wire.MaxGainDB {
+		return part // silence stays silence, and what is out of range is told
+	}
+	return max(song.Silence, min(wire.MaxGainDB, part+whole))
+}
+
+func metadata(p wire.Provider) Metadata {
+	var m Metadata
+	if t := p.TensorRT; t != nil && t.Enabled {
+		m.TensorRT = TensorRTMetadata{Enabled: true, Precision: &t.Precision}
+	}
+	return m
+}
+
+// convertLive is the conversion by way of a session, as a client or the sound card has one.
+func (s *studio) convertLive(ctx context.Context, in, out string, o ConvertOptions) (result Result, err error) {
+	source, err := stream.OpenFile(in)
+	if err != nil {
+		return Result{}, fmt.Errorf("%w: %w", song.ErrSong, err)
+	}
+	defer source.Close() //nolint:errcheck // it was only read
 	session, werr := s.newSession(request{
-		kind: kindConvert, offline: !o.Live, voice: o.Voice, target: o.Target, pitch: o.Pitch, mix: o.Mix,
+		kind: kindConvert, voice: o.Voice, target: o.Target, pitch: o.Pitch, mix: o.Mix,
 		format: wire.Format{Encoding: wire.F32LE, Rate: source.Rate(), Channels: 1},
 	})
 	if werr != nil {
@@ -79,29 +181,29 @@ func (s *studio) convert(ctx context.Context, in string, source *stream.FileSour
 	defer func() { err = errors.Join(err, session.close()) }()
 	session.profile = o.Profile
 	began := time.Now()
-	if o.Pitch.Auto && !o.Live {
-		if err := session.knowSpeaker(ctx, in); err != nil {
-			return Result{}, err
-		}
-	}
-	sink, err := stream.CreateFile(out, media.Output{Format: media.WAV, Rate: source.Rate(), Channels: 1, PCM: o.PCM, Tags: source.Tags()})
+	sink, err := stream.CreateFile(out, media.Output{Format: o.Format, Rate: source.Rate(), Channels: 1, PCM: o.PCM, Tags: source.Tags()})
 	if err != nil {
-		return Result{}, err
+		return Result{}, fmt.Errorf("%w: %w", song.ErrResult, err)
 	}
-	written := &progressSink{FileSink: sink, total: seconds(source.Frames(), source.Rate()), tell: o.Progress}
+	written := &progressSink{FileSink: sink, began: began, total: seconds(source.Frames(), source.Rate()), tell: o.Progress}
 	defer func() { err = errors.Join(err, sink.Abort()) }() // does nothing after Close
-	if err = session.run(ctx, source, written); err == nil {
+	err = session.run(ctx, source, written)
+	if bad := source.Edge().BadSamples; err == nil && bad > 0 {
+		err = fmt.Errorf("%w: %s: %d samples are not finite numbers (NaN or infinite)", song.ErrSong, in, bad)
+	}
+	if err == nil {
 		err = sink.Close()
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("convert to %s: %w", out, err)
 	}
 	elapsed := time.Since(began).Seconds()
-	audio := seconds(written.frames, source.Rate())
+	audio, measured := seconds(written.frames, source.Rate()), session.measured()
 	return Result{
-		Voice: session.voice, PitchShift: session.shift(), Rate: source.Rate(), Frames: written.frames, Clipped: sink.Clipped(),
+		Voice: session.voice, Preset: wire.PresetLive, Separation: infer.SeparatorNone, PitchShift: session.shift(),
+		Rate: source.Rate(), Channels: 1, Frames: written.frames, Clipped: sink.Clipped(),
 		AudioSeconds: audio, ElapsedSeconds: elapsed, RTF: elapsed / max(audio, 1e-9),
-		Provider: session.provider, Pipeline: session.measured(),
+		Provider: session.provider, Metadata: metadata(session.provider), Pipeline: &measured,
 	}, nil
 }
 
@@ -115,7 +217,8 @@ type progressSink struct {
 	*stream.FileSink
 	frames uint64
 	total  float64
-	tell   func(done, total float64)
+	began  time.Time
+	tell   func(song.Progress)
 	told   time.Time
 }
 
@@ -125,17 +228,27 @@ func (p *progressSink) Write(ctx context.Context, c *stream.Chunk) error {
 		return err
 	}
 	p.frames += uint64(len(c.Samples))
-	if now := time.Now(); p.tell != nil && now.Sub(p.told) >= progressEvery {
+	if now := time.Now(); now.Sub(p.told) >= progressEvery {
 		p.told = now
-		p.tell(seconds(p.frames, p.Rate()), p.total)
+		p.show()
 	}
 	return nil
 }
 
 // Drain implements stream.Sink.
 func (p *progressSink) Drain(ctx context.Context) error {
-	if p.tell != nil {
-		p.tell(seconds(p.frames, p.Rate()), p.total)
-	}
+	p.show()
 	return p.FileSink.Drain(ctx)
+}
+
+func (p *progressSink) show() {
+	if p.tell == nil {
+		return
+	}
+	now := song.Progress{Song: time.Duration(p.total * float64(time.Second)), Elapsed: time.Since(p.began), Stage: stream.StageConversion}
+	if p.total > 0 {
+		now.Done = min(1, seconds(p.frames, p.Rate())/p.total)
+		now.Left = time.Duration(float64(now.Elapsed) * (1 - now.Done) / max(now.Done, 1e-9))
+	}
+	p.tell(now)
 }

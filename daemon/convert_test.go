@@ -3,13 +3,17 @@ package daemon
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/daemon/song"
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/infer"
 	"github.com/autovoiced/autovoiced/stream"
@@ -55,82 +59,99 @@ func TestConvertTellsProgressAndStages(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.wav"), filepath.Join(dir, "out.wav")
 	writeWAV(t, in, 22050, dsp.S16LE, buzz(22050*3, 22050))
-	var done, total float64
+	var last song.Progress
 	calls := map[string]int{} // from the profiler's one goroutine, read after it has ended
-	result, err := Convert(t.Context(), cfg, in, out, ConvertOptions{
-		Voice: tinyVoice, Pitch: &wire.PitchShift{Semitones: 4}, Mix: &wire.Mix{DryWet: 0.5},
-		Progress: func(d, all float64) { done, total = d, all },
-		Profile:  func(stage string, _ time.Duration) { calls[stage]++ },
-	})
-	if err != nil {
-		t.Fatal(err)
+	convert := func(preset string) Result {
+		result, err := Convert(t.Context(), cfg, in, out, ConvertOptions{
+			Voice: tinyVoice, Pitch: &wire.PitchShift{Semitones: 4}, Mix: &wire.Mix{DryWet: 0.5}, Preset: preset, Separator: infer.SeparatorNone,
+			Progress: func(p song.Progress) { last = p },
+			Profile:  func(stage string, _ time.Duration) { calls[stage]++ },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last.Done < 1-1e-9 || last.Song != 3*time.Second {
+			t.Errorf("%s: the last progress is %+v, want 3 s of 3", preset, last)
+		}
+		if result.Voice != tinyVoice || result.Frames != 22050*3 || result.AudioSeconds != 3 || result.RTF <= 0 || result.Provider.Active != "cpu" {
+			t.Errorf("%s: result %+v", preset, result)
+		}
+		if result.Metadata.TensorRT.Enabled || result.Metadata.TensorRT.Precision != nil {
+			t.Errorf("%s: TensorRT is said to run", preset)
+		}
+		return result
 	}
-	if done != 3 || total != 3 {
-		t.Errorf("the last progress is %v of %v s, want 3 of 3", done, total)
+	result := convert(wire.PresetFast)
+	if result.StageTimingsMS == nil || result.StageTimingsMS.Lacks() > 0.15 || result.StageTimingsMS.Lacks() < -0.01 || result.Pipeline != nil {
+		t.Errorf("stages %+v", result.StageTimingsMS)
 	}
-	if result.Voice != tinyVoice || result.Frames != 22050*3 || result.AudioSeconds != 3 || result.RTF <= 0 || result.Provider.Active != "cpu" {
-		t.Errorf("result %+v", result)
+	want := map[string]int{stream.StageSeparation: 1, stream.StageF0Extraction: 1, stream.StageConversion: 1, stream.StageMixing: 1, stream.StageTotal: 1}
+	if !maps.Equal(calls, want) {
+		t.Errorf("the profiler heard %v, want each once", calls)
 	}
-	addsUp(t, result.Pipeline)
+	result = convert(wire.PresetLive)
+	addsUp(t, *result.Pipeline)
 	for _, stage := range result.Pipeline.Stages {
 		if stage.Compute.Count != 300 {
 			t.Errorf("%s: %d chunks, want 300", stage.Name, stage.Compute.Count)
 		}
 	}
-	if calls[stream.StageConversion] == 0 || calls[stream.StageConversion] != calls[stream.StageTotal] {
-		t.Errorf("the profiler heard %v, want every stage and the total alike", calls)
-	}
 }
 
-// TestConvertMeasuresThePitchFirst: an automatic shift takes the recording's median to the voice's, and is the same from
-// the first sample to the last: the file is what a stream gives that is told this shift.
-func TestConvertMeasuresThePitchFirst(t *testing.T) {
+// TestConvertLiveIsAStream: the file is what a stream gives, with a fixed shift and with one that is learnt.
+func TestConvertLiveIsAStream(t *testing.T) {
 	cfg := testConfig(t)
 	dir := t.TempDir()
-	in, auto, fixed := filepath.Join(dir, "in.wav"), filepath.Join(dir, "auto.wav"), filepath.Join(dir, "fixed.wav")
+	in, out := filepath.Join(dir, "in.wav"), filepath.Join(dir, "out.wav")
 	signal := make([]float32, 32000)
 	for i := range signal {
 		signal[i] = float32(0.4 * (math.Mod(float64(i)*130/16000, 1) - 0.5))
 	}
 	writeWAV(t, in, 16000, dsp.F32LE, signal)
-	convert := func(out string, pitch wire.PitchShift) Result {
-		result, err := Convert(t.Context(), cfg, in, out, ConvertOptions{Voice: "tiny-high", Pitch: &pitch, PCM: dsp.F32LE})
-		if err != nil {
+	d := serve(t, func(c *Config) { *c = cfg; c.Voice.Name = "tiny-high" })
+	for _, pitch := range []wire.PitchShift{{Semitones: 5}, {Auto: true}} {
+		o := ConvertOptions{Voice: "tiny-high", Pitch: &pitch, PCM: dsp.F32LE, Preset: wire.PresetLive}
+		if _, err := Convert(t.Context(), cfg, in, out, o); err != nil {
 			t.Fatal(err)
 		}
-		return result
+		got, _ := converse(t, dial(t, d.url, wire.Start{Format: mono16k, Pitch: &pitch}), signal, random(5, 1600))
+		if at := difference(got, readWAV(t, out)); at >= 0 {
+			t.Errorf("with a shift of %+v a stream differs from the file at %d", pitch, at)
+		}
 	}
-	result := convert(auto, wire.PitchShift{Auto: true})
-	if want := 12 * math.Log2(220/130.); math.Abs(result.PitchShift-want) > 0.1 {
-		t.Errorf("a shift of %.2f semitones, want %.2f", result.PitchShift, want)
-	}
-	shift := wire.PitchShift{Semitones: result.PitchShift}
-	if again := convert(fixed, shift); again.PitchShift != result.PitchShift {
-		t.Errorf("told to shift by %v it shifts by %v", result.PitchShift, again.PitchShift)
-	}
-	want := readWAV(t, auto)
-	if at := difference(readWAV(t, fixed), want); at >= 0 {
-		t.Errorf("with the measured shift as a setting the file differs at %d", at)
-	}
-	d := serve(t, func(c *Config) { *c = cfg; c.Voice.Name = "tiny-high" })
-	got, _ := converse(t, dial(t, d.url, wire.Start{Format: mono16k, Pitch: &shift}), signal, random(5, 1600))
-	if at := difference(got, want); at >= 0 {
-		t.Errorf("a stream with the measured shift differs at %d", at)
-	}
+}
 
-	learnt, live := wire.PitchShift{Auto: true}, filepath.Join(dir, "live.wav")
-	if _, err := Convert(t.Context(), cfg, in, live, ConvertOptions{Voice: "tiny-high", Pitch: &learnt, PCM: dsp.F32LE, Live: true}); err != nil {
+// TestConvertWithAnEmbedding: what is given is who speaks; one of the wrong length is refused with both lengths.
+func TestConvertWithAnEmbedding(t *testing.T) {
+	cfg := testConfig(t)
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.wav"), filepath.Join(dir, "out.wav")
+	writeWAV(t, in, 16000, dsp.S16LE, buzz(16000, 16000))
+	convert := func(embedding []float32) ([]float32, error) {
+		_, err := Convert(t.Context(), cfg, in, out, ConvertOptions{Voice: tinyVoice, Embedding: embedding, Separator: infer.SeparatorNone})
+		if err != nil {
+			return nil, err
+		}
+		return readWAV(t, out), nil
+	}
+	s, err := newStudio(cfg)
+	if err != nil {
 		t.Fatal(err)
 	}
-	got, _ = converse(t, dial(t, d.url, wire.Start{Format: mono16k, Pitch: &learnt}), signal, random(6, 1600))
-	if at := difference(got, readWAV(t, live)); at >= 0 {
-		t.Errorf("as live, with a shift to be learnt, the file differs from a stream at %d", at)
+	_, target, err := s.speaker(tinyVoice)
+	if err := errors.Join(err, s.close()); err != nil {
+		t.Fatal(err)
 	}
-
-	silence := filepath.Join(dir, "silence.wav")
-	writeWAV(t, silence, 16000, dsp.S16LE, make([]float32, 8000))
-	in = silence
-	if r := convert(auto, wire.PitchShift{Auto: true, Semitones: 1}); math.IsNaN(r.PitchShift) || math.Abs(r.PitchShift) > infer.MaxShift {
-		t.Errorf("nobody speaks, and the shift is %v", r.PitchShift)
+	plain, err := convert(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := convert(target.Embedding)
+	if err != nil || !slices.Equal(plain, same) {
+		t.Errorf("the voice's own embedding sounds like another (%v)", err)
+	}
+	_, err = convert(append(slices.Clone(target.Embedding), 1))
+	if !errors.Is(err, &wire.Error{Code: wire.CodeUnsupported}) || !strings.Contains(err.Error(), "embedding of") {
+		t.Errorf("an embedding that is too long: %v", err)
 	}
 }

@@ -56,7 +56,7 @@ func TestConvertWithAProfile(t *testing.T) {
 		"she": {Voice: "she"}, "the target": {Target: &target}, "reference": {Target: &recorded}, tinyVoice: {Voice: tinyVoice},
 	} {
 		out := filepath.Join(dir, "out.wav")
-		o.PCM, o.Pitch = dsp.F32LE, &wire.PitchShift{Auto: true}
+		o.PCM, o.Pitch, o.Separator = dsp.F32LE, &wire.PitchShift{Auto: true}, infer.SeparatorNone
 		result, err := Convert(t.Context(), cfg, in, out, o)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -73,9 +73,6 @@ func (s *studio) newSession(r request) (*session, *wire.Error) {
 		return nil, werr
 	}
 	chunk := s.cfg.Stream.Chunk
-	if contract := engine.Contract(); r.offline {
-		chunk = max(chunk, time.Duration(contract.Run(math.MaxInt))*engine.Hop())
-	}
 	chain, conv, err := s.newChain(engine, target, int(chunk/engine.Hop()), sound)
 	if err != nil {
 		return nil, voiceError(err)
@@ -128,6 +125,14 @@ func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sin
 // latency is how much later than its input a sample comes out at the earliest: a chunk, the stages, and the
 // resamplers at the edges.
 func (s *session) latency() time.Duration { return s.delay }
+
+// shift is the pitch shift now, in semitones.
+func (s *session) shift() float64 {
+	if v, ok := s.conv.(interface{ Shift() float64 }); ok {
+		return v.Shift()
+	}
+	return 0
+}
 
 // account is the session's ledger. What the pipeline has delivered is, for a client, on its way until it
 // is written. Counters of what left are read before the counter of what came in, so what is in flight

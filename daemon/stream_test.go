@@ -113,7 +113,7 @@ func convertFile(t *testing.T, cfg Config, signal []float32, format wire.Format)
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.wav"), filepath.Join(dir, "out.wav")
 	writeWAV(t, in, format.Rate, pcm, signal)
-	result, err := Convert(t.Context(), cfg, in, out, ConvertOptions{PCM: pcm})
+	result, err := Convert(t.Context(), cfg, in, out, ConvertOptions{PCM: pcm, Preset: wire.PresetLive})
 	if err != nil {
 		t.Fatal(err)
 	}

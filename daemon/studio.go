@@ -95,8 +95,6 @@ type request struct {
 	gate   *wire.GateChange
 	// monitor and mute are nil when nobody says.
 	monitor, mute *bool
-	// offline: nobody waits for a chunk, so it may be as long as the voice can take at once.
-	offline bool
 }
 
 // voiceError says what is wrong with a voice in the protocol's words.

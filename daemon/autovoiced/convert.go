@@ -1,39 +1,45 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/term"
-
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/daemon"
+	"github.com/autovoiced/autovoiced/daemon/song"
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/infer"
+	"github.com/autovoiced/autovoiced/stream/media"
 )
 
 type convertCmd struct {
-	In        string    `arg:"" help:"Recording to convert, WAV, FLAC, MP3 or Ogg Vorbis."`
-	Out       string    `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write the result, a mono WAV file of the same rate and length."`
-	Voice     string    `placeholder:"NAME" xor:"voice" help:"A name from 'autovoiced voices'; the one of the settings unless told."`
-	Model     string    `placeholder:"PACK.onnx" help:"Speak with a pack that is not bundled, as make voice gives: its first voice unless --voice or --reference says who else."`
-	Reference []string  `placeholder:"REF.wav" xor:"voice" sep:"none" help:"Speak as whoever speaks in this recording, 5 s of speech or more, WAV, FLAC, MP3 or Ogg Vorbis; may be given again."`
-	Pitch     pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto; as in the settings unless told."`
-	Preset    string    `enum:"live,fast,balanced,quality" default:"balanced" help:"How: balanced knows the whole recording's pitch before it begins, live is exactly what one hears live. Fast and quality do not work yet."`
-	Format    pcmFlag   `default:"s16" help:"Samples of the result: s16, s24 or f32."`
-	Quiet     bool      `short:"q" help:"No progress."`
+	In         string    `arg:"" help:"Song or recording to convert: WAV, FLAC, MP3 or Ogg Vorbis, mono or stereo."`
+	Out        string    `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write the result: WAV, or FLAC where its name ends so; with the song's tags."`
+	Voice      string    `placeholder:"NAME" xor:"voice" help:"A name from 'autovoiced voices' or 'autovoiced profiles list'; the one of the settings unless told."`
+	Model      string    `placeholder:"PACK.onnx" help:"Speak with a pack that is not bundled, as make voice gives: its first voice unless --voice or --reference says who else."`
+	Reference  []string  `placeholder:"REF.wav" xor:"voice" sep:"none" help:"Speak as whoever speaks in this recording, 5 s of speech or more; may be given again."`
+	Embedding  string    `placeholder:"FILE" help:"Speak as this embedding in place of the voice's own: a JSON list of numbers, as many as the pack takes."`
+	Pitch      pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto: to where the voice is at home, by whole octaves where there is music. As in the settings unless told."`
+	F0         string    `name:"f0" placeholder:"FILE" help:"The voice's pitch where it is known: a line in Hz for each 10 ms, 0 where there is none."`
+	Preset     string    `enum:"live,fast,balanced,quality" default:"balanced" help:"fast, balanced or quality; live is exactly what one hears live, in mono, with no music kept."`
+	Separation string    `enum:"auto,none" default:"auto" help:"none: there is only a voice in it, and nothing is to be kept beside it."`
+	Rate       int       `placeholder:"HZ" help:"Rate of the result, 16000 to 48000; the song's own, or the nearest to it, unless told."`
+	Format     string    `enum:",wav,flac" default:"" placeholder:"FORMAT" help:"wav or flac; by the name of OUT unless told."`
+	Samples    pcmFlag   `default:"s16" help:"Samples of the result: s16, s24 or, for WAV, f32."`
+	VocalGain  float64   `placeholder:"DB" help:"Louder or softer voice, -48 (silence) to 24 dB."`
+	MusicGain  float64   `placeholder:"DB" help:"Louder or softer music, -48 (silence) to 24 dB."`
+	Results    string    `default:"${results}" placeholder:"FOLDER" help:"Where to write how long each stage took and on what; \"\" is nowhere."`
+	JSON       bool      `name:"json" help:"Progress and result as lines of JSON, for programs."`
+	Quiet      bool      `short:"q" help:"No progress."`
 }
 
-// Run converts one recording.
+// Run converts one song.
 func (c *convertCmd) Run(e *env) error {
-	if c.Preset != "live" && c.Preset != "balanced" {
-		return codedf(exitUsage, "--preset %s does not work yet: songs need a model that separates voice from music; "+
-			"--preset balanced and --preset live work, and convert a recording of one voice", c.Preset)
-	}
 	cfg, err := e.config()
 	if err != nil {
 		return err
@@ -41,25 +47,121 @@ func (c *convertCmd) Run(e *env) error {
 	if err := c.model(&cfg); err != nil {
 		return err
 	}
-	// Looked through before a voice is loaded: a fault at the end of a long file shows at once.
-	if _, _, err := readRecording(e.ctx, c.In); err != nil {
-		return coded(exitFile, err)
-	}
-	target, err := c.reference(e, cfg)
+	o, err := c.options()
 	if err != nil {
 		return err
 	}
-	bar := newProgress(e.errOut, c.Quiet)
-	result, err := daemon.Convert(e.ctx, cfg, c.In, c.Out, daemon.ConvertOptions{
-		Voice: c.Voice, Target: target, Pitch: c.Pitch.shift, Live: c.Preset == "live", PCM: c.Format.pcm, Progress: bar.show,
-	})
+	if err := c.look(); err != nil {
+		return err
+	}
+	if o.Target, err = c.reference(e, cfg); err != nil {
+		return err
+	}
+	bar := c.progress(e)
+	o.Progress = bar.show
+	result, gpu, err := c.convert(e.ctx, cfg, o)
 	bar.close()
 	if err != nil {
-		return convertError(err, c.Out)
+		return c.failure(err)
 	}
-	_, err = fmt.Fprintf(e.out, "%s: %.2f s  voice %s  pitch %+.2f  RTF %.3f  algorithmic latency %.1f ms  on %s %s%s\n", c.Out, result.AudioSeconds,
-		result.Voice, result.PitchShift, result.RTF, result.Pipeline.AlgorithmicLatencyMS, result.Provider.Active, result.Provider.Precision, clippedText(result.Clipped))
-	return err
+	if err := c.keep(result, gpu); err != nil {
+		fmt.Fprintf(e.errOut, "autovoiced: warning: %v\n", err)
+	}
+	return c.print(e, result)
+}
+
+// convert does it, with an eye on the GPU where the figures are wanted.
+func (c *convertCmd) convert(ctx context.Context, cfg daemon.Config, o daemon.ConvertOptions) (daemon.Result, *daemon.Utilization, error) {
+	if c.Results == "" || cfg.Infer.Provider == infer.ProviderCPU || cfg.Infer.Provider == infer.ProviderAuto {
+		result, err := daemon.Convert(ctx, cfg, c.In, c.Out, o)
+		return result, nil, err
+	}
+	stop := daemon.WatchGPU(ctx)
+	result, err := daemon.Convert(ctx, cfg, c.In, c.Out, o)
+	if used, ok := stop(); ok {
+		return result, &used, err
+	}
+	return result, nil, err
+}
+
+// options are what the flags say.
+func (c *convertCmd) options() (o daemon.ConvertOptions, err error) {
+	o = daemon.ConvertOptions{
+		Voice: c.Voice, Preset: c.Preset, Pitch: c.Pitch.shift, Rate: c.Rate, PCM: c.Samples.pcm, VocalGainDB: c.VocalGain, MusicGainDB: c.MusicGain,
+	}
+	if c.Separation == infer.SeparatorNone {
+		o.Separator = infer.SeparatorNone
+	}
+	if c.Preset == wire.PresetLive && (c.F0 != "" || c.Embedding != "" || c.Rate != 0 || c.VocalGain != 0 || c.MusicGain != 0) {
+		return o, codedf(exitUsage, "--preset live is exactly what one hears live: it goes without --f0, --embedding, --rate, --vocal-gain and --music-gain")
+	}
+	if c.Format == "flac" || c.Format == "" && strings.EqualFold(filepath.Ext(c.Out), media.FLAC.Extension()) {
+		o.Format = media.FLAC
+	}
+	if o.Format == media.FLAC && o.PCM == dsp.F32LE {
+		return o, codedf(exitUsage, "--samples f32: FLAC holds s16 or s24")
+	}
+	if c.Embedding != "" {
+		if o.Embedding, err = readEmbedding(c.Embedding); err != nil {
+			return o, coded(exitUsage, err)
+		}
+	}
+	if c.F0 != "" {
+		if o.F0, err = readF0(c.F0); err != nil {
+			return o, coded(exitUsage, err)
+		}
+	}
+	return o, nil
+}
+
+func readEmbedding(path string) (values []float32, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &values); err != nil || len(values) == 0 {
+		return nil, fmt.Errorf("%s: expected a JSON list of numbers, as in [0.1, -0.2], found %.40q", path, data)
+	}
+	return values, nil
+}
+
+func readF0(path string) ([]float32, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	f0, err := song.ReadF0(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f0, nil
+}
+
+// look finds what is wrong with the files before a voice is loaded.
+func (c *convertCmd) look() error {
+	d, err := media.Open(c.In)
+	if err != nil {
+		return coded(exitFile, err)
+	}
+	if err := d.Close(); err != nil {
+		return coded(exitFile, err)
+	}
+	in, err := os.Stat(c.In)
+	if err != nil {
+		return coded(exitFile, err)
+	}
+	if out, err := os.Stat(c.Out); err == nil && os.SameFile(in, out) {
+		return codedf(exitUsage, "%s is the song itself: give the result another name", c.Out)
+	}
+	folder, err := os.Stat(filepath.Dir(c.Out))
+	if err != nil {
+		return coded(exitFile, err)
+	}
+	if !folder.IsDir() {
+		return codedf(exitFile, "%s is no folder", filepath.Dir(c.Out))
+	}
+	return nil
 }
 
 // model has the voices looked for beside the pack that was given, too.
@@ -90,6 +192,49 @@ func (c *convertCmd) reference(e *env, cfg daemon.Config) (*infer.Target, error)
 	return &target, nil
 }
 
+// keep writes the figures where they are wanted; of the preset live there are none.
+func (c *convertCmd) keep(result daemon.Result, gpu *daemon.Utilization) error {
+	if c.Results == "" || result.StageTimingsMS == nil {
+		return nil
+	}
+	if gpu != nil {
+		if err := os.MkdirAll(c.Results, 0o777); err != nil {
+			return err
+		}
+		if err := daemon.WriteUtilization(c.Results, *gpu); err != nil {
+			return err
+		}
+	}
+	return daemon.WriteResults(c.Results, result)
+}
+
+// mostLacking is how much of the total the stages may lack before that is told.
+const mostLacking = 0.15
+
+// print says what came of it.
+func (c *convertCmd) print(e *env, r daemon.Result) error {
+	if t := r.StageTimingsMS; t != nil && (t.Lacks() > mostLacking || t.Lacks() < -mostLacking) {
+		r.Notes = append(r.Notes, fmt.Sprintf("the stages' times lack %.0f %% of the total", 100*t.Lacks()))
+	}
+	if c.JSON {
+		return writeLine(e.out, struct {
+			Type string `json:"type"`
+			Out  string `json:"out"`
+			daemon.Result
+		}{"result", c.Out, r})
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(e.errOut, "autovoiced: note: %s\n", note)
+	}
+	latency := ""
+	if r.Pipeline != nil {
+		latency = fmt.Sprintf("  algorithmic latency %.1f ms", r.Pipeline.AlgorithmicLatencyMS)
+	}
+	_, err := fmt.Fprintf(e.out, "%s: %.2f s  voice %s  pitch %+.2f  separation %s  RTF %.3f%s  on %s %s%s\n", c.Out, r.AudioSeconds,
+		r.Voice, r.PitchShift, r.Separation, r.RTF, latency, r.Provider.Active, r.Provider.Precision, clippedText(r.Clipped))
+	return err
+}
+
 func clippedText(n int) string {
 	if n == 0 {
 		return ""
@@ -97,16 +242,16 @@ func clippedText(n int) string {
 	return fmt.Sprintf("  %d samples clipped", n)
 }
 
-// convertError finds the exit code: the input was sound, so it is the output, the voice, or neither.
-func convertError(err error, out string) error {
-	var path *fs.PathError
-	var link *os.LinkError
+// failure finds the exit code.
+func (c *convertCmd) failure(err error) error {
 	var werr *wire.Error
 	switch {
 	case interrupted(err):
-		return fmt.Errorf("interrupted; %s is not written", out)
-	case errors.As(err, &link), errors.As(err, &path) && strings.HasPrefix(path.Path, out):
+		return fmt.Errorf("interrupted; %s is not written", c.Out)
+	case errors.Is(err, song.ErrSong), errors.Is(err, song.ErrResult):
 		return coded(exitFile, err)
+	case errors.Is(err, song.ErrF0), errors.Is(err, song.ErrOption):
+		return coded(exitUsage, err)
 	case errors.As(err, &werr):
 		return coded(exitModel, errors.New(werr.Message))
 	default:
@@ -130,30 +275,5 @@ func (p *pcmFlag) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("format is %q, allowed: s16, s24, f32", text)
-}
-
-// progress is a bar on a terminal and nothing elsewhere.
-type progress struct {
-	out  *os.File
-	live bool
-}
-
-func newProgress(out *os.File, quiet bool) *progress {
-	return &progress{out, !quiet && term.IsTerminal(int(out.Fd()))}
-}
-
-func (p *progress) show(done, total float64) {
-	if !p.live || total <= 0 {
-		return
-	}
-	const width = 40
-	n := int(width * min(done/total, 1))
-	fmt.Fprintf(p.out, "\r%s%s %3.0f %%\x1b[K", strings.Repeat("█", n), strings.Repeat("·", width-n), 100*done/total)
-}
-
-func (p *progress) close() {
-	if p.live {
-		fmt.Fprint(p.out, "\r\x1b[K")
-	}
+	return fmt.Errorf("samples are %q, allowed: s16, s24, f32", text)
 }

@@ -101,6 +101,7 @@ func newParser(c *cli, out, errOut io.Writer, exit func(int)) *kong.Kong {
 		kong.Name("autovoiced"),
 		kong.Description("Turns the voice going in into another voice coming out, live."),
 		kong.Writers(out, errOut),
+		kong.Vars{"results": daemon.ResultsFolder},
 		kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Help(printHelp),

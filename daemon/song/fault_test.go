@@ -103,7 +103,7 @@ func TestDiskIsFull(t *testing.T) {
 		o := Default()
 		o.PCM, o.Separator = dsp.F32LE, infer.SeparatorNone
 		j := newJob(in, filepath.Join(dir, "out.wav"), s, o)
-		j.separate = separate
+		j.o.NewSeparator = separate
 		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 100 << 10, Max: was.Max}); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 			}
 		}
 		j := newJob(in, out, s, o)
-		j.separate = sharing(share{of: 0.5, rate: 44100, latency: 100, hop: 1024})
+		j.o.NewSeparator = sharing(share{of: 0.5, rate: 44100, latency: 100, hop: 1024})
 		if _, err := j.convert(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled in %s: %v", moment, err)
 		}
@@ -155,7 +155,7 @@ func TestTimingsAddUp(t *testing.T) {
 	var sum, total time.Duration
 	last := Progress{}
 	r, _ := sing(t, s, 44100, chord(44100, 5, 0.5, 0.5), func(j *job) {
-		j.separate = sharing(share{of: 0.5, rate: 44100, latency: 100, hop: 1024})
+		j.o.NewSeparator = sharing(share{of: 0.5, rate: 44100, latency: 100, hop: 1024})
 		j.o.Progress = func(p Progress) {
 			if p.Done < last.Done-1e-9 && last.Done == 1 {
 				t.Errorf("progress goes back from %v to %v", last.Done, p.Done)

@@ -104,9 +104,12 @@ func (j *job) follow(ctx context.Context, in *pipe) error {
 	if j.separator != nil {
 		rate = j.separator.Rate()
 	}
-	gate, err := j.gate(rate)
-	if err != nil {
-		return err
+	var gate *gate
+	if j.separator == nil {
+		var err error
+		if gate, err = j.gate(rate); err != nil {
+			return err
+		}
 	}
 	ear := newEar(rate, j.o)
 	var mono []float32
@@ -137,7 +140,7 @@ type gate struct {
 }
 
 func (j *job) gate(rate int) (*gate, error) {
-	if j.separator != nil || j.o.Gate == nil {
+	if j.o.Gate == nil {
 		return nil, nil
 	}
 	s, err := stream.NewSeparation(rate, *j.o.Gate)

@@ -38,7 +38,7 @@ func sing(t *testing.T, s Singer, rate int, signal [][]float32, change func(*job
 func TestMusicStaysAsItIs(t *testing.T) {
 	signal := chord(44100, 1.5, 0.8, -0.4)
 	_, got := sing(t, singer(t, tinyVoice), 44100, signal, func(j *job) {
-		j.separate = sharing(share{of: 0.25, rate: 44100, latency: 3000, hop: 512})
+		j.o.NewSeparator = sharing(share{of: 0.25, rate: 44100, latency: 3000, hop: 512})
 		j.o.VocalGainDB = Silence
 	})
 	for c := range signal {
@@ -58,7 +58,7 @@ func TestOneStreamHasNoSeams(t *testing.T) {
 	for _, piece := range []int{readFrames, 1 << 20, 997} {
 		_, got := sing(t, s, 32000, signal, func(j *job) {
 			j.piece = piece
-			j.separate = sharing(share{of: 0.5, rate: 44100, latency: 1234, hop: 1024})
+			j.o.NewSeparator = sharing(share{of: 0.5, rate: 44100, latency: 1234, hop: 1024})
 		})
 		results = append(results, got)
 	}
@@ -104,7 +104,7 @@ func TestNobodySings(t *testing.T) {
 		rate   int
 	}{"silence": {silent, 1, 16000}, "music alone": {chord(44100, 1, 0.5, 0.7), 0, 44100}} {
 		r, got := sing(t, s, c.rate, c.signal, func(j *job) {
-			j.separate = sharing(share{of: c.of, rate: 44100, latency: 100, hop: 1024})
+			j.o.NewSeparator = sharing(share{of: c.of, rate: 44100, latency: 100, hop: 1024})
 		})
 		if len(r.Notes) != 1 || r.Notes[0] != "no voice was found: the result is the song as it was" {
 			t.Errorf("%s: notes %q", name, r.Notes)
@@ -122,7 +122,7 @@ func TestNothingClips(t *testing.T) {
 	s := singer(t, tinyVoice)
 	signal := chord(44100, 1, 0.5, 0.2)
 	r, got := sing(t, s, 44100, signal, func(j *job) {
-		j.separate = sharing(share{of: 0.5, rate: 44100, latency: 0, hop: 1024})
+		j.o.NewSeparator = sharing(share{of: 0.5, rate: 44100, latency: 0, hop: 1024})
 		j.o.MusicGainDB, j.o.VocalGainDB, j.o.CeilingDB, j.o.PCM = 24, 24, -3, dsp.S16LE
 	})
 	if p := dsp.Decibels(float64(max(dsp.Peak(got[0]), dsp.Peak(got[1])))); r.Clipped != 0 || p > -3+0.001 || p < -4 {
@@ -134,7 +134,7 @@ func TestNothingClips(t *testing.T) {
 		signal[1][i] /= loud
 	}
 	_, got = sing(t, s, 44100, signal, func(j *job) {
-		j.separate = sharing(share{of: 0.5, rate: 44100, latency: 0, hop: 1024})
+		j.o.NewSeparator = sharing(share{of: 0.5, rate: 44100, latency: 0, hop: 1024})
 		j.o.VocalGainDB, j.o.Dry = 0, 1
 	})
 	if db := apart(got, signal); db > -120 {
@@ -159,7 +159,7 @@ func TestAutomaticShift(t *testing.T) {
 		t.Errorf("a voice alone: %+.2f semitones from %.1f Hz (%.2f s voiced), want %+.2f from 130", r.PitchShift, r.SingerHz, r.Voiced, want)
 	}
 	r, _ = sing(t, s, 16000, [][]float32{buzz}, func(j *job) {
-		j.separate = sharing(share{of: 0.5, rate: 44100, latency: 64, hop: 1024})
+		j.o.NewSeparator = sharing(share{of: 0.5, rate: 44100, latency: 64, hop: 1024})
 		j.o.Shift = infer.Shift{Auto: true, Semitones: 2}
 	})
 	if r.PitchShift != 14 {

@@ -91,9 +91,11 @@ func (j *job) newSinging(rate int) (*singing, error) {
 	if err != nil {
 		return nil, err
 	}
-	gate, err := j.gate(rate)
-	if err != nil {
-		return nil, errors.Join(err, converter.Close())
+	var gate *gate
+	if j.tape == nil {
+		if gate, err = j.gate(rate); err != nil {
+			return nil, errors.Join(err, converter.Close())
+		}
 	}
 	return &singing{
 		converter: converter, rate: rate, gate: gate, rail: newRail(rate, converter.InRate()),

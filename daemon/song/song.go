@@ -46,8 +46,10 @@ type Options struct {
 	// Separator is a model that infer.NewSeparator knows, "" for the best that is installed, or infer.SeparatorNone for
 	// recordings of a voice alone.
 	Separator string
+	// NewSeparator makes the separator, which is closed when the song is done; nil is infer.NewSeparator.
+	NewSeparator func(name, preset string) (infer.Separator, error)
 	// Gate takes the room away in the pauses of a recording of a voice alone; nil does nothing. It is not used where
-	// a model separates.
+	// there is music.
 	Gate *stream.SeparationConfig
 	// MinHz and MaxHz bound the pitches that are looked for.
 	MinHz, MaxHz float64
@@ -136,8 +138,7 @@ func (r *Result) RTF() float64 { return r.Elapsed.Seconds() / max(r.Song.Seconds
 // Convert has the song in the file in, of any format that stream/media reads, sung or spoken by another voice, with its music
 // as it was, and writes the result to the file out, which comes into being only when all went well.
 //
-// The voices are warm already: opening them is not part of the time that is measured. ctx ends it early, with its
-// error and no debris.
+// Opening voices and separators is not part of the time that is measured. ctx ends it early, with its error and no debris.
 func Convert(ctx context.Context, in, out string, singer Singer, o Options) (Result, error) {
 	return newJob(in, out, singer, o).convert(ctx)
 }
@@ -152,7 +153,6 @@ type job struct {
 	done    [stages]counter // seconds of the song that a stage is through with
 	length  counter         // of the song in seconds, once it is known
 
-	separate  func(name, preset string) (infer.Separator, error)
 	piece     int            // frames that are read at once
 	song      *media.Decoder // what the header says; opened again for each reading
 	rate      int            // of the song
@@ -165,19 +165,22 @@ type job struct {
 }
 
 func newJob(in, out string, singer Singer, o Options) *job {
-	return &job{o: o, in: in, out: out, singer: singer, separate: infer.NewSeparator, piece: readFrames}
+	if o.NewSeparator == nil {
+		o.NewSeparator = infer.NewSeparator
+	}
+	return &job{o: o, in: in, out: out, singer: singer, piece: readFrames}
 }
 
 func (j *job) convert(ctx context.Context) (Result, error) {
 	if err := j.o.Validate(); err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrOption, err)
 	}
-	j.began = time.Now()
-	if j.o.Profile != nil || j.o.Timings || j.o.Progress != nil {
-		j.clock = newClock()
-	}
 	err := j.open()
 	if err == nil {
+		j.began = time.Now()
+		if j.o.Profile != nil || j.o.Timings || j.o.Progress != nil {
+			j.clock = newClock()
+		}
 		err = j.progress(ctx, j.run)
 	}
 	if err = errors.Join(err, j.close()); err != nil {
@@ -206,6 +209,10 @@ func (j *job) open() error {
 	if err := j.checkF0(); err != nil {
 		return err
 	}
+	contract := j.singer.Engine.Contract()
+	if have, takes := len(j.singer.Target.Embedding), contract.SpeakerSize(); have != takes {
+		return fmt.Errorf("%w: %s has an embedding of %d values, pack %s takes %d", infer.ErrWrongTarget, j.singer.Target.Name, have, contract.Name, takes)
+	}
 	j.result = Result{Voice: j.singer.Target.Name, Separation: infer.SeparatorNone, Rate: j.o.Rate, Channels: j.channels}
 	if j.result.Rate == 0 {
 		j.result.Rate = max(MinRate, min(MaxRate, j.rate))
@@ -214,7 +221,7 @@ func (j *job) open() error {
 }
 
 func (j *job) openSeparator() error {
-	s, err := j.separate(j.o.Separator, j.o.Preset)
+	s, err := j.o.NewSeparator(j.o.Separator, j.o.Preset)
 	if err != nil {
 		return err
 	}
@@ -278,11 +285,21 @@ func (j *job) judge() error {
 	if err := j.checkLength(j.heard.frames); err != nil {
 		return err
 	}
+	if n := j.heard.invalid; n > 0 {
+		return fmt.Errorf("%w: %s: %d samples are not finite numbers (NaN or infinite)", ErrSong, j.in, n)
+	}
 	if err := j.checkF0(); err != nil {
 		return err
 	}
 	j.length.set(seconds(j.heard.frames, j.rate))
 	j.heard.settle(j.o)
+	if j.tape != nil && !j.heard.music() {
+		// There is nothing to part it from: the recording itself is a better voice than what separation left of it.
+		if err := j.tape.close(); err != nil {
+			return err
+		}
+		j.tape = nil
+	}
 	j.result.SingerHz = j.heard.curve.median()
 	j.result.Voiced = float64(j.heard.curve.voiced()) / curveRate
 	j.result.PitchShift = j.shift()
@@ -311,11 +328,11 @@ func (j *job) notes() {
 	if j.heard.nobody() {
 		note("no voice was found: the result is the song as it was")
 	}
+	if j.separator != nil && !j.heard.music() && !j.heard.nobody() {
+		note("no music was found beside the voice: the recording was converted whole")
+	}
 	if n := j.heard.clipped; n > 0 && float64(n) > 1e-3*float64(j.heard.frames) {
 		note("the song is clipped: %d samples (%.1f %%) are at full scale", n, 100*float64(n)/float64(j.heard.frames*int64(j.channels)))
-	}
-	if n := j.heard.invalid; n > 0 {
-		note("the song has %d samples that are no numbers; they were taken as silence", n)
 	}
 	if n := j.song.FileChannels(); n > 2 {
 		note("the song has %d channels; they were mixed to two", n)

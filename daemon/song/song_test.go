@@ -172,7 +172,7 @@ func TestNothingMoves(t *testing.T) {
 				o := Default()
 				o.PCM, o.Rate = dsp.F32LE, to
 				j := newJob(in, out, s, o)
-				j.separate = sharing(share{of: 0.5, rate: 44100, latency: 777, hop: 1024})
+				j.o.NewSeparator = sharing(share{of: 0.5, rate: 44100, latency: 777, hop: 1024})
 				r, err := j.convert(t.Context())
 				if err != nil {
 					t.Fatal(err)
