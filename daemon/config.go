@@ -40,6 +40,7 @@ type HTTPConfig struct {
 	StartTimeout   time.Duration `yaml:"start_timeout" min:"100ms" max:"1m"`
 	IdleTimeout    time.Duration `yaml:"idle_timeout" min:"1s" max:"1h"`
 	StallTimeout   time.Duration `yaml:"stall_timeout" min:"100ms" max:"1m"`
+	ResumeTimeout  time.Duration `yaml:"resume_timeout" min:"0s" max:"1m"`
 	RealTimeFactor float64       `yaml:"real_time_factor" min:"1" max:"1000"`
 }
 
@@ -109,6 +110,7 @@ func Default() Config {
 			StartTimeout:   10 * time.Second,
 			IdleTimeout:    time.Minute,
 			StallTimeout:   5 * time.Second,
+			ResumeTimeout:  5 * time.Second,
 			RealTimeFactor: 100,
 		},
 		Audio: AudioConfig{Enabled: "auto", Config: portaudio.Default()},

@@ -38,6 +38,7 @@ type Daemon struct {
 	live     *live
 	sessions sessions
 	guests   guests
+	absent   absent
 	sockets  sync.WaitGroup // handlers that may have taken a connection from HTTP
 	watchers atomic.Int64
 	uploads  atomic.Int64

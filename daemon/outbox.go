@@ -34,8 +34,10 @@ var (
 // connection. Text waits for its turn and is never dropped; audio is bounded, and what happens when it is
 // full is the caller's choice with each put; of timings only the latest is kept.
 type outbox struct {
-	conn  *websocket.Conn
+	conn  *websocket.Conn // the writer's
+	line  *line
 	stall time.Duration
+	sent  replay // the writer's
 
 	// Frames of input that replies stood for: written, dropped for a slow client, left when it went.
 	delivered, dropped, abandoned atomic.Uint64
@@ -46,6 +48,7 @@ type outbox struct {
 	lost    uint64 // since the client was told
 	told    time.Time
 	timing  []byte
+	home    *homecoming // of a client that was away
 	free    [][]byte
 	closing bool
 
@@ -61,11 +64,12 @@ type reply struct {
 	data   []byte
 	frames int
 	header bool // data begins with an audio header
+	counts bool // among the messages that a client says it has received
 }
 
-func newOutbox(conn *websocket.Conn, stall time.Duration) *outbox {
+func newOutbox(l *line, stall time.Duration) *outbox {
 	o := &outbox{
-		conn: conn, stall: stall,
+		conn: l.newest(), line: l, stall: stall,
 		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), dead: make(chan struct{}),
 	}
 	go o.run()
@@ -85,9 +89,10 @@ func (o *outbox) post(m wire.Message) {
 	if err != nil { // a number that is not finite in a message of ours
 		data, _ = wire.Encode(wire.Errorf(wire.CodeInternal, "", "%v", err))
 	}
+	_, ready := m.(*wire.Ready)
 	o.mu.Lock()
 	if !o.closing {
-		o.queue = append(o.queue, reply{kind: websocket.TextMessage, data: data})
+		o.queue = append(o.queue, reply{kind: websocket.TextMessage, data: data, counts: !ready})
 	}
 	o.mu.Unlock()
 	signal(o.wake)
@@ -116,6 +121,16 @@ func (o *outbox) finish(code int, reason string) {
 	signal(o.wake)
 }
 
+// leave ends the writer when it has sent what is queued, and leaves the connection open.
+func (o *outbox) leave() {
+	o.mu.Lock()
+	o.queue = append(o.queue, reply{kind: handOver})
+	o.closing = true
+	o.mu.Unlock()
+	signal(o.wake)
+	<-o.dead
+}
+
 // put queues audio made by fill, which appends to the buffer it is given. When the queue is full it
 // drops the oldest audio, or with wait waits for room.
 func (o *outbox) put(ctx context.Context, frames int, header, wait bool, fill func(dst []byte) []byte) error {
@@ -136,7 +151,7 @@ func (o *outbox) put(ctx context.Context, frames int, header, wait bool, fill fu
 	if n := len(o.free); n > 0 {
 		buf, o.free = o.free[n-1][:0], o.free[:n-1]
 	}
-	o.queue = append(o.queue, reply{kind: websocket.BinaryMessage, data: fill(buf), frames: frames, header: header})
+	o.queue = append(o.queue, reply{kind: websocket.BinaryMessage, data: fill(buf), frames: frames, header: header, counts: true})
 	o.audio++
 	signal(o.wake)
 	return nil
@@ -221,48 +236,69 @@ func (o *outbox) confess() reply {
 		Message: fmt.Sprintf("the client reads too slowly: %d replies were dropped, oldest first", o.lost),
 	})
 	o.lost, o.told = 0, time.Now()
-	return reply{kind: websocket.TextMessage, data: data}
+	return reply{kind: websocket.TextMessage, data: data, counts: true}
 }
 
-// run is the writer. It ends with the close frame or with a write that fails.
+// handOver is the kind of a reply that ends the writer and leaves the connection to another.
+const handOver = -1
+
+// run is the writer. It ends with the close frame, or when the client cannot be reached and does not return.
 func (o *outbox) run() {
 	defer o.abandon()
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	for {
+		if h := o.comeHome(); h != nil {
+			if o.err = o.welcome(h); o.err != nil && !o.waitForReturn() {
+				return
+			}
+			continue
+		}
 		r, ok := o.next()
 		if !ok {
 			select {
 			case <-o.wake:
+				continue
 			case <-ping.C:
 				r = reply{kind: websocket.PingMessage}
-				ok = true
-			}
-			if !ok {
-				continue
 			}
 		}
-		if o.err = o.write(r); o.err != nil || r.kind == websocket.CloseMessage {
+		if r.kind == handOver {
 			return
+		}
+		o.err = o.write(r)
+		if r.kind == websocket.CloseMessage {
+			return
+		}
+		if o.err != nil {
+			o.keep(r)
+			if !o.waitForReturn() {
+				return
+			}
 		}
 	}
 }
 
+// write sends one reply, and books it when it is sent.
 func (o *outbox) write(r reply) error {
-	deadline := time.Now().Add(o.stall)
 	if r.kind == websocket.PingMessage || r.kind == websocket.CloseMessage {
-		if err := o.conn.WriteControl(r.kind, r.data, deadline); err != nil {
+		if err := o.conn.WriteControl(r.kind, r.data, time.Now().Add(o.stall)); err != nil {
 			return fmt.Errorf("%w: %w", errUnwritable, err)
 		}
 		return nil
 	}
-	if err := o.conn.SetWriteDeadline(deadline); err != nil {
+	if err := o.transmit(r.kind, r.data); err != nil {
+		return err
+	}
+	o.settle(r)
+	return nil
+}
+
+func (o *outbox) transmit(kind int, data []byte) error {
+	if err := o.conn.SetWriteDeadline(time.Now().Add(o.stall)); err != nil {
 		return fmt.Errorf("%w: %w", errUnwritable, err)
 	}
-	err := o.conn.WriteMessage(r.kind, r.data)
-	if r.kind == websocket.BinaryMessage {
-		o.settle(r, err == nil)
-	}
+	err := o.conn.WriteMessage(kind, data)
 	if isTimeout(err) {
 		return fmt.Errorf("%w for %v", errStalled, o.stall)
 	}
@@ -272,16 +308,30 @@ func (o *outbox) write(r reply) error {
 	return nil
 }
 
-// settle books audio that has left the queue.
-func (o *outbox) settle(r reply, sent bool) {
-	if sent {
-		o.delivered.Add(uint64(r.frames))
-	} else {
-		o.abandoned.Add(uint64(r.frames))
+// keep puts a reply that was not sent back to where it was.
+func (o *outbox) keep(r reply) {
+	if r.kind == websocket.PingMessage {
+		return
 	}
 	o.mu.Lock()
-	o.free = append(o.free, r.data)
-	o.audio--
+	o.queue = append(o.queue, reply{})
+	copy(o.queue[1:], o.queue)
+	o.queue[0] = r
+	o.mu.Unlock()
+}
+
+// settle books a reply that was sent, and keeps it for a while: it may get lost on the way.
+func (o *outbox) settle(r reply) {
+	if r.kind == websocket.BinaryMessage {
+		o.delivered.Add(uint64(r.frames))
+	}
+	o.mu.Lock()
+	if r.counts {
+		o.free = o.sent.add(r, o.free)
+	}
+	if r.kind == websocket.BinaryMessage {
+		o.audio--
+	}
 	o.mu.Unlock()
 	signal(o.room)
 }
@@ -298,12 +348,13 @@ func (o *outbox) abandon() {
 	o.mu.Unlock()
 	close(o.dead) // first: whoever the close below wakes shall find out why
 	if o.err != nil {
-		_ = o.conn.Close()
+		o.line.end()
+		_ = o.line.newest().Close()
 	}
 }
 
 // interrupt makes a write that hangs fail now.
-func (o *outbox) interrupt() { _ = o.conn.NetConn().SetWriteDeadline(time.Unix(1, 0)) }
+func (o *outbox) interrupt() { _ = o.line.newest().NetConn().SetWriteDeadline(time.Unix(1, 0)) }
 
 func isTimeout(err error) bool {
 	if err == nil { // before t, which costs an allocation

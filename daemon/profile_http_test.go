@@ -153,7 +153,7 @@ func TestProfilesThatAreRefusedOverHTTP(t *testing.T) {
 		{"a name that is taken", append(he[:2:2], formPart{"name", "", "taken"}), 409, wire.CodeNameTaken, "name", "already"},
 		{"a voice's name", append(he[:2:2], formPart{"name", "", tinyVoice}), 409, wire.CodeNameTaken, "name", "built-in"},
 		{"no recording", []formPart{name}, 400, wire.CodeBadParam, "reference", "no file"},
-		{"no audio", []formPart{name, {"reference", "../dir/notes\u202e.txt", "some notes"}}, 422, wire.CodeBadAudio, "reference", "notes_.txt: neither WAV nor FLAC"},
+		{"no audio", []formPart{name, {"reference", "../dir/notes\u202e.txt", "some notes"}}, 422, wire.CodeBadAudio, "reference", "notes_.txt: neither WAV"},
 		{"an empty file", []formPart{name, {"reference", "..", ""}}, 422, wire.CodeBadAudio, "reference", "recording: the file is empty"},
 		{"too little speech", []formPart{name, he[0]}, 422, wire.CodeBadAudio, "reference", "2.9 s of speech"},
 		{"too many", many, 413, wire.CodeTooLarge, "reference", "more than 16"},

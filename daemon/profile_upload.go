@@ -112,7 +112,7 @@ func (u *upload) check() *wire.Error {
 		return wire.Errorf(wire.CodeBadParam, "name", "there is no field 'name': what to call the voice")
 	}
 	if len(u.paths) == 0 {
-		return wire.Errorf(wire.CodeBadParam, "reference", "there is no file 'reference': recordings of the speaker alone, WAV or FLAC")
+		return wire.Errorf(wire.CodeBadParam, "reference", "there is no file 'reference': recordings of the speaker alone, WAV, FLAC, MP3 or Ogg Vorbis")
 	}
 	return nil
 }

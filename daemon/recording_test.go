@@ -13,7 +13,8 @@ import (
 func TestRecording(t *testing.T) {
 	d := serve(t, transparent)
 	s := dial(t, d.url, wire.Start{Format: mono48k})
-	id, signal := s.Ready().Session, noise(48000, 1)
+	ready := s.Ready()
+	id, signal := ready.ID(), noise(48000, 1)
 	path := filepath.Join(t.TempDir(), "take.wav")
 	if err := d.StartRecording(id, path); err != nil {
 		t.Fatal(err)

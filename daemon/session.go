@@ -53,6 +53,7 @@ type session struct {
 
 	recorder recorder
 
+	line    *line   // to a client; nil for others
 	out     *outbox // of a client; nil where the sink is the end
 	timings *rate   // pushed to the same
 }
@@ -168,7 +169,8 @@ func (s *session) status() wire.Session {
 	voice, sound := s.sounds()
 	return wire.Session{
 		ID: s.id, Kind: s.kind, Voice: voice, Since: s.since, Format: s.format,
-		ChunkMS: milliseconds(s.chunk), Settings: &sound, Recording: s.recorder.recording(), Pipeline: s.measured(),
+		ChunkMS: milliseconds(s.chunk), Settings: &sound, Away: s.line != nil && s.line.isAway(),
+		Recording: s.recorder.recording(), Pipeline: s.measured(),
 	}
 }
 

@@ -135,6 +135,14 @@ func (s *session) recast(u *wire.Update, pitches int) (werr *wire.Error) {
 	voice, sound := s.sounds()
 	pitch := sound.Pitch
 	set(&pitch, u.Pitch)
+	if u.Voice != nil && target.Name == voice && s.studio.isPackVoice(voice) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.pitches != pitches {
+			pitch = s.sound.Pitch
+		}
+		return s.setPitch(pitch)
+	}
 	next, err := s.chain.cast(engine, target, pitch)
 	if err != nil {
 		return voiceError(err)
@@ -156,6 +164,12 @@ func (s *session) recast(u *wire.Update, pitches int) (werr *wire.Error) {
 		pitch = s.sound.Pitch
 	}
 	return s.setPitch(pitch)
+}
+
+// isPackVoice tells a voice that stays as it is from a profile that may have been made anew.
+func (s *studio) isPackVoice(name string) bool {
+	_, err := s.voices.Find(name)
+	return err == nil
 }
 
 // audition finds who is asked for, and the engine that speaks as them.

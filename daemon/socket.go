@@ -42,7 +42,8 @@ var errClientGone = errors.New("the client has gone")
 // pipeline does not take stays in the socket, and the client feels it. Text messages are
 // obeyed as they are met, so flush and stop come after the audio that was sent before them.
 type socketSource struct {
-	conn   *websocket.Conn
+	line   *line
+	conn   *websocket.Conn // the reader's; another only under mu
 	clock  stream.Clock
 	format wire.Format
 	raw    bool
@@ -88,6 +89,7 @@ func (s *socketSource) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cut = true
+	s.line.end()
 	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
 	if s.pace != nil {
 		s.pace.cancel()
@@ -169,19 +171,49 @@ func (s *socketSource) stopping() bool {
 	return s.stop
 }
 
-// message reads one message into data, bounded.
+// message reads one message into data, bounded. A client whose connection is lost is waited for, once its
+// stream has begun.
 func (s *socketSource) message(timeout time.Duration) (int, error) {
-	if !s.arm(timeout) {
-		return 0, errClientGone
+	for {
+		if !s.arm(timeout) {
+			return 0, errClientGone
+		}
+		kind, r, err := s.conn.NextReader()
+		if err == nil {
+			s.data, err = readAll(s.data[:0], r, s.limit)
+		}
+		if err == nil && s.line.accept(s.conn) {
+			return kind, nil
+		}
+		if err != nil && !isLost(err) || !s.follow() {
+			return 0, s.fault(err, timeout)
+		}
 	}
-	kind, r, err := s.conn.NextReader()
-	if err == nil {
-		s.data, err = readAll(s.data[:0], r, s.limit)
+}
+
+// follow goes over to the connection on which the client has returned; false when it does not return.
+func (s *socketSource) follow() bool {
+	conn := s.line.next(s.conn)
+	if conn == nil {
+		return false
 	}
-	if err != nil {
-		return 0, s.fault(err, timeout)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn = conn
+	return true
+}
+
+// isLost says that a connection broke, rather than that its client closed it or does what it may not.
+func isLost(err error) bool {
+	var refused *wire.Error
+	var closed *websocket.CloseError
+	switch {
+	case errors.As(err, &refused), errors.Is(err, websocket.ErrReadLimit), isTimeout(err):
+		return false
+	case errors.As(err, &closed):
+		return closed.Code == websocket.CloseAbnormalClosure // none was sent
 	}
-	return kind, nil
+	return true
 }
 
 // fault says in the protocol's words why a read failed.
@@ -194,6 +226,9 @@ func (s *socketSource) fault(err error, timeout time.Duration) error {
 		return wire.Errorf(wire.CodeTooLarge, "", "message over the limit of %d bytes", s.limit)
 	case isTimeout(err):
 		return wire.Errorf(wire.CodeIdleTimeout, "", "nothing was sent for %v", timeout)
+	}
+	if err == nil {
+		return errClientGone
 	}
 	return fmt.Errorf("%w: %w", errClientGone, err)
 }

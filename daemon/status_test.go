@@ -66,7 +66,7 @@ func TestStatusSaysWhatHappened(t *testing.T) {
 		t.Fatalf("%d sessions, want 1", len(status.Sessions))
 	}
 	one := status.Sessions[0]
-	if one.ID != s.Ready().Session || one.Kind != "stream" || one.Voice != tinyVoice || one.Format != mono16k {
+	if !strings.HasPrefix(s.Ready().Session, one.ID+"-") || one.Kind != "stream" || one.Voice != tinyVoice || one.Format != mono16k {
 		t.Errorf("session %+v", one)
 	}
 	var names, modes []string

@@ -51,18 +51,23 @@ func (d *Daemon) serveStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
-	c.close(c.serve())
+	if err := c.serve(); !errors.Is(err, errHandedOver) {
+		c.close(err)
+	}
 }
 
-// connection is one client of /v1/stream: who reads, who writes, and the session in between.
+// connection is one client of /v1/stream: who reads, who writes, and the session in between. It outlives the
+// connection that it began on when the client loses that and returns.
 type connection struct {
 	d       *Daemon
-	conn    *websocket.Conn
+	line    *line
 	out     *outbox
 	source  *socketSource
 	session *session
+	format  wire.Format
 	roles   chan role
 	ignored []string // fields of start, to be told after ready
+	secret  string   // that lets the client return, absent's
 }
 
 func newConnection(d *Daemon, conn *websocket.Conn, raw bool) *connection {
@@ -70,9 +75,10 @@ func newConnection(d *Daemon, conn *websocket.Conn, raw bool) *connection {
 		_ = tcp.SetWriteBuffer(sendBuffer) // smaller is only a hint, so is this
 	}
 	conn.SetReadLimit(readLimit)
-	c := &connection{d: d, conn: conn, roles: make(chan role, maxRoles), out: newOutbox(conn, d.cfg.HTTP.StallTimeout)}
+	l := newLine(conn)
+	c := &connection{d: d, line: l, roles: make(chan role, maxRoles), out: newOutbox(l, d.cfg.HTTP.StallTimeout)}
 	c.source = &socketSource{
-		conn: conn, clock: d.clock, raw: raw, limit: d.cfg.HTTP.MaxFrameBytes, idle: d.cfg.HTTP.IdleTimeout,
+		line: l, conn: conn, clock: d.clock, raw: raw, limit: d.cfg.HTTP.MaxFrameBytes, idle: d.cfg.HTTP.IdleTimeout,
 		update: c.update, notice: c.notice, reject: c.reject,
 	}
 	return c
@@ -153,6 +159,9 @@ func (c *connection) serve() error {
 	if err != nil {
 		return err
 	}
+	if start.Resume != "" {
+		return c.resume(start)
+	}
 	target, werr := c.d.profileTarget(start.Profile)
 	if werr != nil {
 		return werr
@@ -164,7 +173,7 @@ func (c *connection) serve() error {
 	if werr != nil {
 		return werr
 	}
-	c.session, s.out, s.timings = s, c.out, newRate(start.Timings)
+	c.session, c.format, s.out, s.line, s.timings = s, start.Format, c.out, c.line, newRate(start.Timings)
 	if werr := c.d.sessions.add(s); werr != nil {
 		return errors.Join(werr, s.close())
 	}
@@ -222,16 +231,8 @@ func (c *connection) converse(start *wire.Start) error {
 	c.source.prepare(start.Format, newPace(start.Format.Rate, limits.RealTimeFactor, c.d.clock), marks)
 	sink := &socketSink{out: c.out, format: start.Format, raw: c.source.raw, marks: marks, pace: c.source.pace}
 
-	voice, sound := c.session.sounds()
-	c.out.post(&wire.Ready{
-		Version: wire.Version, Session: c.session.id, Voice: voice, Settings: sound, Format: start.Format,
-		ChunkMS: milliseconds(c.d.cfg.Stream.Chunk), AlgorithmicLatencyMS: milliseconds(c.session.latency()),
-		Provider: c.session.provider,
-		Limits: wire.Limits{
-			FrameBytes: limits.MaxFrameBytes, IdleSeconds: limits.IdleTimeout.Seconds(),
-			StallSeconds: limits.StallTimeout.Seconds(), RealTimeFactor: limits.RealTimeFactor,
-		},
-	})
+	c.line.begin(limits.ResumeTimeout)
+	c.out.post(c.ready(c.d.absent.expect(c)))
 	c.source.tellIgnored(c.ignored)
 	var beside sync.WaitGroup
 	beside.Go(func() { c.session.attend(ctx, c.notice) })
@@ -257,9 +258,28 @@ func (c *connection) converse(start *wire.Start) error {
 	}
 }
 
+// ready answers start. The token lets the client return.
+func (c *connection) ready(token string) *wire.Ready {
+	voice, sound := c.session.sounds()
+	limits := c.d.cfg.HTTP
+	return &wire.Ready{
+		Version: wire.Version, Session: token, ResumeSeconds: limits.ResumeTimeout.Seconds(),
+		Voice: voice, Settings: sound, Format: c.format,
+		ChunkMS: milliseconds(c.d.cfg.Stream.Chunk), AlgorithmicLatencyMS: milliseconds(c.session.latency()),
+		Provider: c.session.provider,
+		Limits: wire.Limits{
+			FrameBytes: limits.MaxFrameBytes, IdleSeconds: limits.IdleTimeout.Seconds(),
+			StallSeconds: limits.StallTimeout.Seconds(), RealTimeFactor: limits.RealTimeFactor,
+		},
+	}
+}
+
 // close says why, closes, and waits until the client has heard it.
 func (c *connection) close(err error) {
 	code, reason := wire.CloseNormal, ""
+	if err != nil {
+		c.line.end() // nobody returns to that
+	}
 	select {
 	case <-c.out.dead: // the writer knows best
 		err = errors.Join(err, c.out.err)
@@ -267,7 +287,7 @@ func (c *connection) close(err error) {
 	}
 	if e := c.blame(err); e != nil {
 		c.d.sessions.countError(e.Code)
-		c.d.faults.Reportf("client "+string(e.Code), "client %v: %v", c.conn.RemoteAddr(), e)
+		c.d.faults.Reportf("client "+string(e.Code), "client %v: %v", c.line.newest().RemoteAddr(), e)
 		e.Fatal = true
 		c.out.post(e)
 		code, reason = e.Code.Close(), string(e.Code)
@@ -276,10 +296,12 @@ func (c *connection) close(err error) {
 	release := context.AfterFunc(c.d.hard, c.out.interrupt)
 	<-c.out.dead
 	release()
+	c.d.absent.forget(c)
+	c.line.end()
 	if c.out.err == nil {
-		linger(c.conn.NetConn())
+		linger(c.line.newest().NetConn())
 	}
-	_ = c.conn.Close()
+	_ = c.line.newest().Close()
 }
 
 // blame finds what to tell the client about the end; nil for a good end or when nobody is there to be told.
@@ -293,7 +315,7 @@ func (c *connection) blame(err error) *wire.Error {
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, errClientGone), errors.Is(err, errUnwritable):
-		c.d.log.Debug().Str("client", c.conn.RemoteAddr().String()).Msg(err.Error())
+		c.d.log.Debug().Str("client", c.line.newest().RemoteAddr().String()).Msg(err.Error())
 		return nil
 	case errors.Is(err, context.Canceled):
 		return wire.Errorf(wire.CodeShuttingDown, "", "the daemon has stopped; what was on its way is lost")
@@ -301,7 +323,7 @@ func (c *connection) blame(err error) *wire.Error {
 	if e := gpuError(err); e != nil {
 		return e
 	}
-	c.d.log.Error().Err(err).Str("client", c.conn.RemoteAddr().String()).Msg("stream failed")
+	c.d.log.Error().Err(err).Str("client", c.line.newest().RemoteAddr().String()).Msg("stream failed")
 	return wire.Errorf(wire.CodeInternal, "", "%v", err)
 }
 

@@ -201,8 +201,13 @@ func (m *Start) validate() *Error {
 	if m.Preset != "" && m.Preset != "live" {
 		return Errorf(CodeUnsupported, "preset", "preset %q, a stream knows \"live\" only", m.Preset)
 	}
-	if err := m.Format.Validate(); err != nil {
-		return err
+	if len(m.Versions) > 0 && !slices.Contains(m.Versions, Version) {
+		return Errorf(CodeBadVersion, "versions", "the client speaks versions %v of the protocol, this server %d", m.Versions, Version)
+	}
+	if m.Resume == "" || m.Format != (Format{}) {
+		if err := m.Format.Validate(); err != nil {
+			return err
+		}
 	}
 	return first(m.Pitch.validate(), m.Mix.validate(), m.Gate.validate(), validateTimings(m.Timings))
 }

@@ -18,6 +18,7 @@ const (
 	CodeBadParam        Code = "bad_param"
 	CodeUnknownVoice    Code = "unknown_voice"
 	CodeUnsupported     Code = "unsupported"
+	CodeBadVersion      Code = "bad_version"
 	CodeNotStarted      Code = "not_started"
 	CodeAlreadyStarted  Code = "already_started"
 	CodeUnauthorized    Code = "unauthorized"
@@ -67,6 +68,7 @@ var rules = []rule{
 	{CodeBadParam, false, CloseInvalidData},
 	{CodeUnknownVoice, false, ClosePolicy},
 	{CodeUnsupported, false, ClosePolicy},
+	{CodeBadVersion, false, ClosePolicy},
 	{CodeNotStarted, false, ClosePolicy},
 	{CodeAlreadyStarted, false, ClosePolicy},
 	{CodeUnauthorized, false, ClosePolicy},

@@ -1,5 +1,7 @@
 package wire
 
+import "strings"
+
 // The limits of v1 that hold whatever a daemon is configured to.
 const (
 	// MaxControl is the longest text message a server reads, in bytes.
@@ -17,11 +19,19 @@ type Message interface{ kind() string }
 
 // Start opens the stream; it is the client's first message and is answered by Ready or Error.
 type Start struct {
+	// Versions are those of the protocol that the client speaks; none means 1. Ready says which one counts.
+	Versions []int `json:"versions,omitempty"`
+	// Resume is the Session of a Ready whose connection was lost. The stream goes on where it was; what else is
+	// given counts as an Update, and Format may be left out.
+	Resume string `json:"resume,omitempty"`
+	// Received is how many messages of the stream the client has got, Ready and Timing aside. What was sent after
+	// them is sent again. Nil: nothing is.
+	Received *uint64 `json:"received,omitempty"`
 	// Voice is a name from GET /v1/voices; empty is the daemon's default voice.
 	Voice string `json:"voice,omitempty"`
 	// Profile is a target voice that the daemon's owner has added.
 	Profile string `json:"profile,omitempty"`
-	Format  Format `json:"format"`
+	Format  Format `json:"format,omitzero"`
 	// Preset is "live", the only one of v1's streams; empty is the same.
 	Preset string      `json:"preset,omitempty"`
 	Pitch  *PitchShift `json:"pitch_shift_semitones,omitempty"`
@@ -57,9 +67,15 @@ type Stop struct{}
 
 // Ready answers Start: from here on audio flows.
 type Ready struct {
-	Version int    `json:"version"`
+	Version int `json:"version"`
+	// Session is the stream's id as Status shows it, a hyphen, and a secret that nobody can guess: what Start.Resume
+	// takes, once.
 	Session string `json:"session"`
-	Voice   string `json:"voice"`
+	// ResumeSeconds is how long a client may be away; 0: not at all.
+	ResumeSeconds float64 `json:"resume_seconds"`
+	// Resumed is what became of what was on its way; nil when the stream is new.
+	Resumed *Resumed `json:"resumed,omitempty"`
+	Voice   string   `json:"voice"`
 	// Settings are those that hold, the daemon's own where start left them out.
 	Settings Settings `json:"settings"`
 	Format   Format   `json:"format"`
@@ -70,6 +86,21 @@ type Ready struct {
 	AlgorithmicLatencyMS float64  `json:"algorithmic_latency_ms"`
 	Provider             Provider `json:"provider"`
 	Limits               Limits   `json:"limits"`
+}
+
+// ID is the part of Session that Status shows.
+func (r *Ready) ID() string {
+	cut := strings.LastIndex(r.Session, "-")
+	return r.Session[:max(0, cut)]
+}
+
+// Resumed says where a stream goes on.
+type Resumed struct {
+	// Accepted is how many of the client's messages were taken in, Starts aside: what it sent after them did not
+	// arrive.
+	Accepted uint64 `json:"accepted"`
+	// Lost is how many of the server's messages, after those that the client has received, cannot be sent again.
+	Lost uint64 `json:"lost"`
 }
 
 // Limits are what this server allows, so that a client can keep them.

@@ -85,6 +85,8 @@ type Session struct {
 	Since   time.Time `json:"since"`
 	Format  Format    `json:"format"`
 	ChunkMS float64   `json:"chunk_ms"`
+	// Away says that the client's connection is lost and may come back.
+	Away bool `json:"away,omitempty"`
 	// Settings are how it sounds now.
 	Settings *Settings `json:"settings,omitempty"`
 	// Recording: what is heard is being kept in a file, by who runs the daemon.

@@ -53,9 +53,7 @@ function route() {
     if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const title = view[0].toUpperCase() + view.slice(1);
-  document.title = view === "live" ? "autovoiced" : `${title} · autovoiced`;
-  $("view-title").textContent = title;
+  document.title = view === "live" ? "autovoiced" : `${view[0].toUpperCase()}${view.slice(1)} · autovoiced`;
   views[view]?.open();
 }
 
