@@ -10,49 +10,48 @@ const (
 	trackHop  = trackRate / curveRate
 )
 
-// ear follows the pitch of a voice from its beginning to its end.
+// ear follows the pitch and the level of a voice from its beginning to its end.
 type ear struct {
 	rail  rail
 	queue queue
-	pitch *dsp.Pitch
-	skip  int // hops whose pitch describes moments before the beginning
+	pitch follower
 	curve curve
 	level []float32
 }
 
-func newEar(rate int, o Options) *ear {
-	p := dsp.NewPitch(dsp.PitchConfig{Rate: trackRate, Fmin: o.MinHz, Fmax: o.MaxHz})
-	// The hop that ends at (n+1)·10 ms tells of the moment Delay before: the first to tell of 0 is the one that ends there.
-	skip := int(p.Delay().Seconds()*curveRate) - 1
-	return &ear{rail: newRail(rate, trackRate), pitch: p, skip: skip}
+func newEar(rate int, o Options) (*ear, error) {
+	pitch, err := newFollower(o)
+	if err != nil {
+		return nil, err
+	}
+	return &ear{rail: newRail(rate, trackRate), pitch: pitch}, nil
 }
 
-func (e *ear) hear(mono []float32) {
+func (e *ear) hear(mono []float32) error {
 	e.queue.set(e.rail.carry(e.queue.tail(), mono))
-	e.track()
+	return e.track()
 }
 
-func (e *ear) track() {
-	for e.queue.len() >= trackHop {
+func (e *ear) track() (err error) {
+	for err == nil && e.queue.len() >= trackHop {
 		hop := e.queue.take(trackHop)
-		hz, _ := e.pitch.Process(hop)
 		rms := dsp.RMS(hop)
 		e.level = append(e.level, rms*rms)
-		if e.skip > 0 {
-			e.skip--
-			continue
-		}
-		e.curve = append(e.curve, hz)
+		e.curve, err = e.pitch.Append(e.curve, hop)
 	}
+	return err
 }
 
 // finish gives the pitch of all moments, and the levels of the 10 ms that follow each.
-func (e *ear) finish() (c curve, level []float32) {
+func (e *ear) finish() (c curve, level []float32, err error) {
 	e.queue.set(e.rail.finish(e.queue.tail()))
-	values := (e.queue.len()+trackHop-1)/trackHop + len(e.level)
-	for len(e.curve) < values {
-		e.queue.set(append(e.queue.tail(), make([]float32, trackHop)...))
-		e.track()
+	if rest := e.queue.len() % trackHop; rest > 0 {
+		e.queue.set(append(e.queue.tail(), make([]float32, trackHop-rest)...))
 	}
-	return e.curve[:values], e.level[:values]
+	if err = e.track(); err == nil {
+		e.curve, err = e.pitch.Finish(e.curve)
+	}
+	return e.curve, e.level, err
 }
+
+func (e *ear) close() error { return e.pitch.Close() }

@@ -77,7 +77,9 @@ func TestFaultsAreNamed(t *testing.T) {
 	s.Target.Embedding = s.Target.Embedding[:len(s.Target.Embedding)-1]
 	dir := t.TempDir()
 	writeSong(t, filepath.Join(dir, "in.wav"), 16000, good)
-	if _, err := Convert(t.Context(), filepath.Join(dir, "in.wav"), filepath.Join(dir, "out.wav"), s, Default()); !errors.Is(err, infer.ErrWrongTarget) {
+	o := Default()
+	o.Separator = infer.SeparatorNone // which takes the chord for a voice
+	if _, err := Convert(t.Context(), filepath.Join(dir, "in.wav"), filepath.Join(dir, "out.wav"), s, o); !errors.Is(err, infer.ErrWrongTarget) {
 		t.Errorf("an embedding of the wrong length: %v", err)
 	}
 	if left := list(t, dir); len(left) != 1 {

@@ -99,7 +99,7 @@ func (j *job) read(ctx context.Context, out *pipe) error {
 }
 
 // follow hears the vocals, mixed to one channel, and keeps their pitch and level.
-func (j *job) follow(ctx context.Context, in *pipe) error {
+func (j *job) follow(ctx context.Context, in *pipe) (err error) {
 	rate := j.rate
 	if j.separator != nil {
 		rate = j.separator.Rate()
@@ -111,7 +111,11 @@ func (j *job) follow(ctx context.Context, in *pipe) error {
 			return err
 		}
 	}
-	ear := newEar(rate, j.o)
+	ear, err := newEar(rate, j.o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ear.close()) }()
 	var mono []float32
 	for b := in.next(ctx); b != nil; b = in.next(ctx) {
 		mono = down(mono, b.channels)
@@ -119,7 +123,7 @@ func (j *job) follow(ctx context.Context, in *pipe) error {
 		in.give(b)
 		err := gate.clean(mono)
 		if err == nil {
-			ear.hear(mono)
+			err = ear.hear(mono)
 		}
 		if err != nil {
 			return err
@@ -129,8 +133,8 @@ func (j *job) follow(ctx context.Context, in *pipe) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	j.heard.curve, j.heard.vocals = ear.finish()
-	return nil
+	j.heard.curve, j.heard.vocals, err = ear.finish()
+	return err
 }
 
 // gate cleans a recording of a voice alone; nil does nothing.

@@ -81,8 +81,8 @@ def main():
         rng = np.random.default_rng([7, i])
         tokens = singer.tokens(lines[int(rng.integers(len(lines)))]['ipa'])
         low, span = RANGES[i % len(RANGES)]
-        pack = list(singer.packs)[-1 if low < 140 else i % 4]
-        style = np.concatenate([singer.speaker(pack, len(tokens)) + 0.08 * rng.standard_normal(128), singer.prosody(pack, len(tokens))])
+        pack = 'jm_kumo' if low < 140 else 'jf_nezumi' if i in (6, 8) else 'jf_alpha'
+        style = np.concatenate([singer.speaker(pack, len(tokens)) + 0.05 * rng.standard_normal(128), singer.prosody(pack, len(tokens))])
         _, spoken = singer.run(tokens, style, 0.62, 1, np.zeros((1, 1, 1)))
         voiced = spoken.ravel() > 0.5 * np.median(spoken[spoken > 50])
         curve = melody(rng, voiced, low, span)
