@@ -44,6 +44,7 @@ func (f *gpuFault) lost() *wire.Error {
 type building struct {
 	now    atomic.Pointer[infer.Building]
 	logged atomic.Int64 // unix seconds
+	built  atomic.Uint64
 }
 
 const buildingLogged = 5 * time.Second
@@ -51,7 +52,9 @@ const buildingLogged = 5 * time.Second
 // watch is told of every step; it says whether to log it.
 func (b *building) watch(now infer.Building) bool {
 	if now.Done {
-		b.now.Store(nil)
+		if last := b.now.Swap(nil); last != nil && !last.Waiting {
+			b.built.Add(1)
+		}
 		return true
 	}
 	first := b.now.Swap(&now) == nil

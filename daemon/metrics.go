@@ -33,6 +33,7 @@ type metricsLook struct {
 	status     *wire.Status
 	kinds      map[string]stream.Meters
 	logDropped uint64
+	built      uint64 // engines
 }
 
 // metrics collects the families when a scrape asks, from counters that are there anyway: audio does nothing for it.
@@ -66,7 +67,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
-	look := &metricsLook{m.d.Status(), m.d.meters.look(), m.d.log.Dropped()}
+	look := &metricsLook{m.d.Status(), m.d.meters.look(), m.d.log.Dropped(), m.d.building.built.Load()}
 	bounds := meterBounds()
 	for i, f := range m.families {
 		desc := m.descs[i]
@@ -161,5 +162,17 @@ var providerFamilies = []family{
 			t := l.status.Provider.TensorRT
 			tell(truth(t != nil && t.Enabled))
 		},
+	},
+	{
+		name: "autovoiced_engine_building", help: "1 while an engine for TensorRT is built or waited for.",
+		value: func(l *metricsLook, tell tell) { tell(truth(l.status.Building != nil)) },
+	},
+	{
+		name: "autovoiced_engine_builds_total", help: "Engines that this process tried to build for TensorRT: 0 where all were found built.",
+		value: func(l *metricsLook, tell tell) { tell(float64(l.built)) },
+	},
+	{
+		name: "autovoiced_gpu_lost", help: "1 once the GPU has failed so that only another start helps.",
+		value: func(l *metricsLook, tell tell) { tell(truth(l.status.Fault != "")) },
 	},
 }

@@ -24,7 +24,7 @@ func profile(e *env, cfg daemon.Config, asJSON bool) error {
 	if err != nil {
 		return coded(exitDaemon, fmt.Errorf("status of %s: %w", server, err))
 	}
-	look := display{json: asJSON, plain: func(s *wire.Status) []string { return dash.Lines(s, 0) }}
+	look := display{json: asJSON, plain: dash.Lines}
 	if !there {
 		return presentOwn(e, cfg, look)
 	}

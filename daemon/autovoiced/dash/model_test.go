@@ -124,6 +124,17 @@ func TestScreenShows(t *testing.T) {
 	}
 }
 
+// What a GPU does or fails at is shown, and the rest still fits.
+func TestScreenTellsOfTheGPU(t *testing.T) {
+	s := controlled()
+	s.State, s.Fault = "failed", "the GPU is lost"
+	s.Building = &wire.Building{Pack: "bundled", Hops: 4, Precision: "fp16", ElapsedSeconds: 15, EstimateSeconds: 60}
+	c := newConsole(t, &hands{}, 80, 24, s)
+	c.wants("○ failed", "the GPU is lost", "engine █████···············", "building bundled, 4 hops, fp16: 15 s of about 60 s", "q quit")
+	s.Building.Waiting = true
+	c.wants("another process builds bundled")
+}
+
 // hands notes what keys ask for.
 type hands struct {
 	asked  []string

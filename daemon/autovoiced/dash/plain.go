@@ -14,41 +14,43 @@ import (
 	"github.com/autovoiced/autovoiced/client/wire"
 )
 
-// Lines are a status as a person reads it, of at most 80 columns. Times are in ms. Where height lines are not enough
-// (0 is any number), only the first session is shown in full.
-func Lines(s *wire.Status, height int) []string {
+// Lines are a status as a person reads it, of at most 80 columns. Times are in ms.
+func Lines(s *wire.Status) []string {
 	lines := []string{
 		fmt.Sprintf("autovoiced %s  %s  up %s  sessions %d (%d since the start)", s.Version, s.State,
 			clockText(s.UptimeSeconds), s.Totals.SessionsActive, s.Totals.Sessions),
 		"models " + providerText(s.Provider) + "  " + countText("errors", s.Totals.Errors),
 		deviceText(s.Device),
 	}
+	if s.Fault != "" {
+		lines = append(lines, "fault "+s.Fault)
+	}
+	if b := s.Building; b != nil {
+		lines = append(lines, buildingText(b))
+	}
 	if s.Device.State != "off" {
 		lines = append(lines, xrunText(s.Device))
 	}
-	full := len(s.Sessions)
-	if rows := len(lines) + full*(1+sessionLines); height > 0 && rows > height {
-		full = 1
-	}
 	for i := range s.Sessions {
-		if i < full {
-			lines = append(append(lines, ""), sessionTable(&s.Sessions[i])...)
-			continue
-		}
-		if i == full {
-			lines = append(lines, "")
-		}
-		lines = append(lines, sessionLine(&s.Sessions[i]))
+		lines = append(append(lines, ""), sessionTable(&s.Sessions[i])...)
 	}
 	for i, l := range lines {
-		lines[i] = strings.TrimRight(cut(l, 80), " ")
+		lines[i] = strings.TrimRight(cut(clean(l), 80), " ")
 	}
 	return lines
 }
 
-// sessionLines is how many lines a session takes: head, header, four stages, three waits, total, load, ledger
-// and two meters.
-const sessionLines = 14
+func buildingText(b *wire.Building) string {
+	text := "building"
+	if b.Waiting {
+		text = "another process builds"
+	}
+	text += fmt.Sprintf(" %s, %d hops, %s: %.0f s", clean(b.Pack), b.Hops, b.Precision, b.ElapsedSeconds)
+	if b.EstimateSeconds > 0 {
+		text += fmt.Sprintf(" of about %.0f s", b.EstimateSeconds)
+	}
+	return text
+}
 
 // sessionLine sums a session up.
 func sessionLine(s *wire.Session) string {
@@ -128,7 +130,7 @@ func LiveLines(s *wire.Status) []string {
 		)
 	}
 	for i := range lines {
-		lines[i] = cut(lines[i], 80)
+		lines[i] = cut(clean(lines[i]), 80)
 	}
 	return lines
 }

@@ -59,10 +59,25 @@ func (m *model) head() []string {
 			fmt.Sprintf("%d of %s", s.Totals.SessionsActive, counted(s.Totals.Sessions, "session"))),
 		m.sides(m.provider(s.Provider), trouble(s)),
 	}
+	if s.Fault != "" {
+		lines = append(lines, alarm.Render(clean(s.Fault)))
+	}
+	if b := s.Building; b != nil {
+		lines = append(lines, m.building(b))
+	}
 	if s.Device.State != "off" {
 		lines = append(lines, m.device(s.Device))
 	}
 	return lines
+}
+
+// building shows how far an engine is, as far as anybody knows.
+func (m *model) building(b *wire.Building) string {
+	text := buildingText(b)
+	if b.EstimateSeconds > 0 && !b.Waiting {
+		text = bar(b.ElapsedSeconds/b.EstimateSeconds, 20, accent) + " " + text
+	}
+	return faint.Render("engine ") + text
 }
 
 // provider tells what runs from what was asked for.
