@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 
 	"github.com/autovoiced/autovoiced/daemon/report"
+	"github.com/autovoiced/autovoiced/infer"
 )
 
 type reportCmd struct {
 	Results string `arg:"" optional:"" default:"validation_results" placeholder:"FOLDER" help:"Folder of the files that convert wrote."`
 	Before  string `placeholder:"SONG" help:"The recording that went in: its pitch and spectrogram are shown."`
 	After   string `placeholder:"RESULT" help:"The recording that came out."`
+	Voice   bool   `help:"Show the pitch of the voice alone, taken out of the music first, as convert does it; takes a while."`
 	Out     string `short:"o" placeholder:"FOLDER" help:"Where to write report.md and report.html; the folder of the results unless told."`
 }
 
@@ -24,6 +26,15 @@ func (c *reportCmd) Run(e *env) error {
 	if err != nil {
 		return coded(exitFile, err)
 	}
+	var separator report.Separator
+	if c.Voice {
+		s, err := infer.NewSeparator("", infer.PresetFast)
+		if err != nil {
+			return coded(exitModel, err)
+		}
+		defer s.Close() //nolint:errcheck // it was only asked
+		separator = s
+	}
 	for _, recording := range []struct {
 		path  string
 		sound **report.Sound
@@ -31,7 +42,7 @@ func (c *reportCmd) Run(e *env) error {
 		if recording.path == "" {
 			continue
 		}
-		if *recording.sound, err = report.Listen(e.ctx, recording.path); err != nil {
+		if *recording.sound, err = report.Listen(e.ctx, recording.path, separator); err != nil {
 			return coded(exitFile, err)
 		}
 	}

@@ -41,7 +41,10 @@ const (
 
 // pitchChart shows the pitch of one or two recordings, and below when there is a voice.
 func pitchChart(before, after *Sound) *chart {
-	c := &chart{Title: "Pitch", Note: "Fundamental frequency of the whole sound, every 10 ms; the strips show where it is voiced."}
+	if before == nil && after == nil {
+		return nil
+	}
+	c := &chart{Title: "Pitch", Note: pitchNote(before, after)}
 	low, top := math.Inf(1), math.Inf(-1)
 	sounds := present(before, after)
 	for _, s := range sounds {
@@ -79,6 +82,14 @@ func pitchChart(before, after *Sound) *chart {
 	c.Rows = append([]row{main}, strips...)
 	c.Times = timeLabels(seconds)
 	return c
+}
+
+func pitchNote(sounds ...*Sound) string {
+	of := "of all that sounds, music too"
+	if present(sounds...)[0].Separated {
+		of = "of the voice, taken out of the music"
+	}
+	return "Fundamental frequency " + of + ", every 10 ms; the strips show where it is voiced."
 }
 
 // pitchPath draws at most a few thousand points: of a longer recording, each is the median of its neighbours.

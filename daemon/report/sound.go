@@ -27,14 +27,16 @@ type Sound struct {
 	Seconds  float64
 	Peak     float64 // dBFS
 	Level    float64 // dBFS, RMS
+	// Separated says that the pitch is that of the voice alone.
+	Separated bool
 
 	pitch       []float32 // Hz, pitchEvery a second; 0 where there is no voice
 	levels      []float64 // dBFS RMS of each column
 	spectrogram *spectrogram
 }
 
-// Listen looks through a recording.
-func Listen(ctx context.Context, path string) (s *Sound, err error) {
+// Listen looks through a recording. With a separator, the pitch is that of the voice in it, else of all that sounds.
+func Listen(ctx context.Context, path string, separator Separator) (s *Sound, err error) {
 	frames, err := count(ctx, path)
 	if err != nil {
 		return nil, err
@@ -48,13 +50,15 @@ func Listen(ctx context.Context, path string) (s *Sound, err error) {
 		Name: filepath.Base(path), Format: d.Format().String(), Rate: d.Rate(), Channels: d.FileChannels(),
 		Seconds: float64(frames) / float64(d.Rate()), levels: make([]float64, columns),
 	}
-	l := &listener{sound: s, frames: frames, pitch: dsp.NewPitch(dsp.DefaultPitchConfig(d.Rate())), per: make([]int64, columns)}
-	l.spectrogram = newSpectrogram(d.Rate(), frames)
-	if err := mono(ctx, d, l.hear); err != nil {
+	s.Separated = separator != nil
+	l := &listener{
+		sound: s, frames: frames, per: make([]int64, columns),
+		pitch: newPitchFinder(separator, d.Rate(), frames), spectrogram: newSpectrogram(d.Rate(), frames),
+	}
+	if err := play(ctx, d, l.hear); err != nil {
 		return nil, err
 	}
-	l.finish()
-	return s, nil
+	return s, l.finish()
 }
 
 // count reads a recording whose header does not say how long it is.
@@ -67,12 +71,15 @@ func count(ctx context.Context, path string) (frames int64, err error) {
 	if d.Frames() > 0 {
 		return d.Frames(), nil
 	}
-	err = mono(ctx, d, func(x []float32, _ float32) { frames += int64(len(x)) })
+	err = play(ctx, d, func(channels [][]float32) error {
+		frames += int64(len(channels[0]))
+		return nil
+	})
 	return frames, err
 }
 
-// mono hands hops of 10 ms to hear, the channels averaged, and the peak of them all; the last may be shorter.
-func mono(ctx context.Context, d *media.Decoder, hear func(x []float32, peak float32)) error {
+// play hands the channels to hear, 10 ms at a time; the last may be shorter.
+func play(ctx context.Context, d *media.Decoder, hear func(channels [][]float32) error) error {
 	hop := d.Rate() / pitchEvery
 	channels := make([][]float32, d.Channels())
 	for c := range channels {
@@ -89,15 +96,12 @@ func mono(ctx context.Context, d *media.Decoder, hear func(x []float32, peak flo
 		if err != nil {
 			return err
 		}
-		x := channels[0][:n]
-		peak := dsp.Peak(x)
-		if len(channels) == 2 {
-			peak = max(peak, dsp.Peak(channels[1][:n]))
-			for i := range x {
-				x[i] = (x[i] + channels[1][i]) / 2
-			}
+		for c := range channels {
+			channels[c] = channels[c][:n]
 		}
-		hear(x, peak)
+		if err := hear(channels); err != nil {
+			return err
+		}
 	}
 }
 
@@ -108,12 +112,22 @@ type listener struct {
 	energy      float64
 	peak        float32
 	per         []int64 // samples of a column
-	pitch       *dsp.Pitch
+	mean        []float32
+	pitch       *pitchFinder
 	spectrogram *spectrogram
 }
 
-func (l *listener) hear(x []float32, peak float32) {
-	l.peak = max(l.peak, peak)
+func (l *listener) hear(channels [][]float32) error {
+	l.mean = append(l.mean[:0], channels[0]...)
+	x := l.mean
+	for c, channel := range channels {
+		l.peak = max(l.peak, dsp.Peak(channel))
+		if c == 1 {
+			for i := range x {
+				x[i] = (x[i] + channel[i]) / 2
+			}
+		}
+	}
 	var energy float64
 	for _, v := range x {
 		energy += float64(v) * float64(v)
@@ -122,18 +136,14 @@ func (l *listener) hear(x []float32, peak float32) {
 	column := min(columns-1, int(l.at*columns/max(1, l.frames)))
 	l.sound.levels[column] += energy
 	l.per[column] += int64(len(x))
-	if len(x) == l.sound.Rate/pitchEvery {
-		hz, _ := l.pitch.Process(x)
-		l.sound.pitch = append(l.sound.pitch, hz)
-	}
 	l.spectrogram.hear(x)
 	l.at += int64(len(x))
+	return l.pitch.hear(channels, x)
 }
 
-func (l *listener) finish() {
+func (l *listener) finish() (err error) {
 	s := l.sound
-	late := int(l.pitch.Delay().Seconds() * pitchEvery) // an estimate tells of what was then
-	s.pitch = s.pitch[min(late, len(s.pitch)):]
+	s.pitch, err = l.pitch.finish()
 	s.Peak, s.Level = dsp.Decibels(float64(l.peak)), decibels(l.energy, l.at)
 	last := math.Inf(-1)
 	for c := range s.levels { // a short recording has columns without a hop
@@ -143,6 +153,7 @@ func (l *listener) finish() {
 		s.levels[c] = last
 	}
 	s.spectrogram = l.spectrogram
+	return err
 }
 
 func decibels(energy float64, samples int64) float64 {

@@ -2,31 +2,47 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"image/png"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/stream/media"
 )
 
-const singing = 2 // seconds, of 3
+// singing is how long, in tenths of seconds, of song.
+const (
+	singing = 10
+	length  = 15
+)
 
-// listen makes a song of one note with vibrato, shifted by semitones, that pauses for its last third.
 func listen(t *testing.T, name string, semitones float64) *Sound {
 	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	record(t, path, semitones)
+	s, err := Listen(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// record makes a song of one note with vibrato, shifted by semitones, that pauses for its last third.
+func record(t *testing.T, path string, semitones float64) {
+	t.Helper()
 	const rate = 22050
-	x := make([]float32, 3*rate)
+	x := make([]float32, length*rate/10)
 	phase := 0.0
-	for i := range singing * rate {
+	for i := range singing * rate / 10 {
 		hz := 220 * math.Pow(2, (semitones+0.5*math.Sin(2*math.Pi*5*float64(i)/rate))/12)
 		phase += 2 * math.Pi * hz / rate
 		for h := 1.0; h <= 8; h++ {
 			x[i] += float32(0.2 * math.Sin(h*phase) / h)
 		}
 	}
-	path := filepath.Join(t.TempDir(), name)
 	e, err := media.Create(path, media.Output{Format: media.WAV, Rate: rate, Channels: 2, PCM: dsp.S16LE})
 	if err != nil {
 		t.Fatal(err)
@@ -37,11 +53,6 @@ func listen(t *testing.T, name string, semitones float64) *Sound {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Listen(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 func TestPitchIsFoundAndCompared(t *testing.T) {
@@ -84,7 +95,7 @@ func TestSpectrogramIsWhereTheSoundIs(t *testing.T) {
 		r, g, b, _ := img.At(x, spectrumRows-1-row).RGBA()
 		return r + g + b
 	}
-	for _, x := range []int{10, 300, columns*singing/3 - 20} {
+	for _, x := range []int{10, 300, columns*singing/length - 30} {
 		for _, hz := range []float64{220, 440, 660} {
 			if on, off := brightness(x, hz), brightness(x, hz*1.25); on < off+20_000 {
 				t.Errorf("column %d: %d at %v Hz, %d beside it", x, on, hz, off)
@@ -110,7 +121,7 @@ func TestTinyAndSilentRecordings(t *testing.T) {
 		if err := e.Close(); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Listen(t.Context(), path)
+		s, err := Listen(t.Context(), path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,5 +141,55 @@ func TestTinyAndSilentRecordings(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// halver takes half of what it hears for the voice, and is late.
+type halver struct {
+	past  [2][]float32
+	fails bool
+}
+
+func (*halver) Rate() int     { return 44100 }
+func (*halver) Channels() int { return 2 }
+func (*halver) Hop() int      { return 1000 }
+func (*halver) Latency() int  { return 4410 }
+func (h *halver) Reset() {
+	for c := range h.past {
+		h.past[c] = make([]float32, h.Latency())
+	}
+}
+
+func (h *halver) Process(vocals, mixture [][]float32) error {
+	if h.fails {
+		return errors.New("out of breath")
+	}
+	for c, x := range mixture {
+		h.past[c] = append(h.past[c], x...)
+		for i := range vocals[c] {
+			vocals[c][i] = h.past[c][i] / 2
+		}
+		h.past[c] = h.past[c][len(x):]
+	}
+	return nil
+}
+
+// The pitch of the voice lies where the voice was, however late the separator is, and is as long as the recording.
+func TestPitchOfTheVoiceAlone(t *testing.T) {
+	whole := listen(t, "x.wav", 0)
+	path := filepath.Join(t.TempDir(), "x.wav")
+	record(t, path, 0)
+	voice, err := Listen(t.Context(), path, &halver{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !voice.Separated || len(voice.pitch) != len(whole.pitch) {
+		t.Errorf("%d values, %d of the whole", len(voice.pitch), len(whole.pitch))
+	}
+	if l, ok := Compare(whole, voice); !ok || math.Abs(l.Shift) > 0.02 || l.Error > 3 || l.Voices < 0.99 {
+		t.Errorf("%+v", l)
+	}
+	if _, err := Listen(t.Context(), path, &halver{fails: true}); err == nil || !strings.Contains(err.Error(), "out of breath") {
+		t.Errorf("%v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
@@ -175,6 +176,39 @@ func (b *Browser) Screen(width, height int64, phone, dark bool) {
 		})
 		return err
 	}))
+}
+
+// Nameless are the controls that a screen reader cannot name, as Chromium's accessibility tree has them.
+func (b *Browser) Nameless() []string {
+	b.t.Helper()
+	return run(b, "accessibility tree", func(ctx context.Context, _ *chromedp.Target) ([]string, error) {
+		tree, err := chromedp.Call(ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+		if err != nil {
+			return nil, err
+		}
+		var out []string
+		controls := 0
+		for _, node := range tree.Nodes {
+			switch role := text(node.Role); role {
+			case "button", "link", "checkbox", "radio", "slider", "combobox", "textbox", "meter", "progressbar", "image", "dialog", "region", "navigation":
+				controls++
+				if !node.Ignored && text(node.Name) == "" {
+					out = append(out, fmt.Sprintf("%s %d of the DOM", role, node.BackendDOMNodeID))
+				}
+			}
+		}
+		if controls < 10 {
+			return nil, fmt.Errorf("%d controls: the tree is not that of the page", controls)
+		}
+		return out, nil
+	})
+}
+
+func text(v *accessibility.Value) string {
+	if v == nil {
+		return ""
+	}
+	return strings.Trim(string(v.Value), `" `)
 }
 
 // Save writes a picture of what is seen into the folder that AUTOVOICED_SCREENSHOTS names, if it does.

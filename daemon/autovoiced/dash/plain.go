@@ -185,7 +185,7 @@ func nodesText(p wire.Provider) string {
 	text := ""
 	for _, name := range slices.Sorted(maps.Keys(p.Nodes)) {
 		if n := p.Nodes[name]; n > 0 {
-			text += fmt.Sprintf("  %d nodes on %s", n, name)
+			text += fmt.Sprintf("  %s on %s", counted(uint64(n), "node"), name)
 		}
 	}
 	return text

@@ -53,7 +53,9 @@ function route() {
     if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = view === "live" ? "autovoiced" : `${view[0].toUpperCase()}${view.slice(1)} · autovoiced`;
+  const title = view[0].toUpperCase() + view.slice(1);
+  document.title = view === "live" ? "autovoiced" : `${title} · autovoiced`;
+  $("view-title").textContent = title;
   views[view]?.open();
 }
 

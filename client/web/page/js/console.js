@@ -12,6 +12,7 @@ import { wav } from "./wav.js";
 import { notice, tell } from "./words.js";
 
 const STATES = { off: "Off", starting: "Starting…", live: "Live", lost: "Reconnecting…" };
+const HYSTERESIS = 6; // dB between a gate's opening and closing
 const REDRAW = 250; // ms between two looks at figures
 const typing = (target) => target.matches?.("input:not([type=checkbox],[type=radio],[type=range]), select, textarea");
 
@@ -41,7 +42,11 @@ export class Console {
   }
 
   get #mix() {
-    return { gain_db: settings.gain, dry_wet: this.#monitoring ? 0 : settings.blend / 100 };
+    return { gain_db: settings.gain, dry_wet: settings.blend / 100 };
+  }
+
+  get #gate() {
+    return { on: settings.gate, open_db: settings.threshold, close_db: Math.max(-90, settings.threshold - HYSTERESIS) };
   }
 
   get #monitoring() {
@@ -89,6 +94,8 @@ export class Console {
         ...this.voices.request,
         pitch: this.#pitch,
         mix: this.#mix,
+        gate: this.#gate,
+        monitor: this.#monitoring,
         input: settings.input,
         output: settings.output,
         echo: settings.echo,
@@ -119,7 +126,7 @@ export class Console {
 
   #monitor(on) {
     press($("monitor"), on);
-    this.live.update({ mix: this.#mix });
+    this.live.update({ monitor: on });
   }
 
   #record(on) {
@@ -140,11 +147,17 @@ export class Console {
       $("blend-value").textContent = `${settings.blend} %`;
       $("gain").value = settings.gain;
       $("gain-value").textContent = `${signed(settings.gain)} dB`;
+      $("gate").checked = settings.gate;
+      $("threshold").value = settings.threshold;
+      $("threshold").disabled = !settings.gate;
+      $("threshold-value").textContent = settings.gate ? `below ${signed(settings.threshold)} dB` : "off";
     };
     pitch.oninput = () => (set("semitones", Number(pitch.value)), show(), this.live.update({ pitch_shift_semitones: this.#pitch }));
     $("pitch-auto").onchange = ({ target }) => (set("pitch", target.checked ? "auto" : "fixed"), show(), this.live.update({ pitch_shift_semitones: this.#pitch }));
     $("blend").oninput = ({ target }) => (set("blend", Number(target.value)), show(), this.live.update({ mix: this.#mix }));
     $("gain").oninput = ({ target }) => (set("gain", Number(target.value)), show(), this.live.update({ mix: this.#mix }));
+    $("gate").onchange = ({ target }) => (set("gate", target.checked), show(), this.live.update({ gate: this.#gate }));
+    $("threshold").oninput = ({ target }) => (set("threshold", Number(target.value)), show(), this.live.update({ gate: this.#gate }));
     show();
   }
 
@@ -199,7 +212,8 @@ export class Console {
     on("fault", (fault) => show(tell(fault), { mood: "bad", id: "live" }));
     on("microphone", (track) => track && this.#listDevices());
     on("take", (take) => this.#compare(take));
-    this.voices.addEventListener("choose", ({ detail }) => detail && this.live.update({ voice: detail.name }));
+    on("updated", ({ voice }) => this.voices.follow(voice));
+    this.voices.addEventListener("choose", () => this.live.update(this.voices.request));
     this.voices.addEventListener("change", () => this.#nameVoice());
     this.voices.addEventListener("choose", () => this.#nameVoice());
   }

@@ -32,7 +32,7 @@ export class Live extends EventTarget {
     this.#tell("state", state);
   }
 
-  // start opens everything. choice is {voice|profile, pitch, mix, input, output, echo, noise, gain}. It throws what tell() can tell.
+  // start opens everything. choice is {voice|profile, pitch, mix, gate, monitor, input, output, echo, noise, gain}. It throws what tell() can tell.
   async start(choice) {
     if (this.state !== "off") return;
     this.#choice = choice;
@@ -119,12 +119,14 @@ export class Live extends EventTarget {
   }
 
   #connect(resume) {
-    const { voice, profile, pitch, mix } = this.#choice;
+    const { voice, profile, pitch, mix, gate, monitor } = this.#choice;
     const start = {
       ...(profile ? { profile } : voice ? { voice } : {}),
       format: { encoding: LOCAL.includes(location.hostname) ? "f32le" : "s16le", rate: this.context.sampleRate, channels: 1 },
       pitch_shift_semitones: pitch,
       mix,
+      gate,
+      monitor,
       timings: TIMINGS,
       ...(resume && { resume }),
     };
@@ -156,7 +158,14 @@ export class Live extends EventTarget {
       return;
     }
     if (message.fatal && !message.retryable) this.#fail(fault);
+    else if (message.code === "unsupported" && ["voice", "profile"].includes(message.param)) this.#reopen();
     else this.#tell("fault", fault);
+  }
+
+  // reopen begins another stream, for a voice that cannot be changed to in mid-stream.
+  #reopen() {
+    this.#worker.postMessage({ kind: "close" });
+    this.#connect(null);
   }
 
   // closed: the socket went without being asked to.
@@ -209,7 +218,7 @@ export class Live extends EventTarget {
     if ("voice" in fields) Object.assign(this.#choice, { voice: fields.voice, profile: undefined });
     if ("profile" in fields) Object.assign(this.#choice, { profile: fields.profile, voice: undefined });
     if ("pitch_shift_semitones" in fields) this.#choice.pitch = fields.pitch_shift_semitones;
-    if ("mix" in fields) this.#choice.mix = fields.mix;
+    for (const key of ["mix", "gate", "monitor"]) if (key in fields) this.#choice[key] = fields[key];
     this.#worker?.postMessage({ kind: "say", message: { type: "update", ...fields } });
   }
 

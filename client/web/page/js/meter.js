@@ -13,6 +13,11 @@ export class Meter {
     Object.assign(this, { box, text });
   }
 
+  clear() {
+    this.#peakAt = -Infinity;
+    this.draw(null, performance.now());
+  }
+
   // draw is called for every picture; now in ms. It gives the RMS in dB of full scale.
   draw(analyser, now) {
     let rms = FLOOR;

@@ -1,13 +1,14 @@
 import { Ring } from "./ring.js";
 
-// Times in seconds. Delay is what we fight: the buffer holds just what the jitter of late has needed.
+// Times in seconds. Delay is what we fight: a reply is played as late as the latest replies of late have come, and no later.
 const CAPACITY = 2;
-const MARGIN = 0.003; // the least that stays in the buffer when the next reply is as late as it has been of late
-const MARGIN_MAX = 0.1;
-const MARGIN_FADE = 30; // a margin learnt from a late reply is forgotten with this time constant
-const OUTAGE = 0.25; // longer than this is not jitter but an interruption
-const TOO_MUCH = 0.3; // as much more than needed is skipped at once: it is what an interruption left behind
-const WINDOW = 0.5; // the low-water mark is that of the last one to two windows
+const MARGIN = 0.003; // on top of that; the audio thread takes its turns every 2.7 ms
+const BUCKET = 0.1; // of each, the latest reply is remembered
+const BUCKETS = 60;
+const OUTLIERS = 2; // buckets among these, that may run dry rather than be waited for
+const GUESS = 0.006; // jitter while little is known
+const KNOWN = 10; // buckets
+const TOO_LATE = 0.3; // more than this is what an interruption left behind: it is skipped at once
 const SLACK = 0.0015; // not worth a cut
 const OVERLAP = 0.003;
 const SHORTEST_CUT = 0.002;
@@ -20,13 +21,14 @@ const SILENCE = 10 ** (-50 / 20);
 const FADE = 0.002;
 const DECAY = 0.98; // a sample, of what is cut off
 
-// Playout is the jitter buffer between replies and headphones. It plays what it has; runs dry softly; learns from that how much to
-// keep; and gives back what it no longer needs, by cutting silence where there is some and whole periods of the voice where there is not.
-// push and pull may be called in any sizes, from one thread.
+// Playout is the jitter buffer between replies and headphones. It plays what it has; runs dry softly; learns from how late replies
+// come how much to keep; and gives back what it no longer needs, by cutting silence where there is some and whole periods of the
+// voice where there is not. push and pull may be called in any sizes, from one thread.
 export class Playout {
   constructor(rate) {
     this.rate = rate;
     this.ring = new Ring(Math.ceil(CAPACITY * rate));
+    this.overlapped = new Float32Array(Math.round(OVERLAP * rate));
     this.trips = []; // µs from capture to playout, of replies whose first sample was played; the user empties it
     this.counts = { underruns: 0, dry: 0, cuts: 0, cut: 0, skipped: 0 }; // samples, but for the numbers of underruns and cuts
     this.reset();
@@ -35,19 +37,17 @@ export class Playout {
   // reset forgets the signal and what was learnt from it.
   reset() {
     this.ring.skip(this.ring.length);
-    this.marks = [];
-    this.margin = MARGIN;
+    this.marks = []; // {at, captured}: which sample that waits was captured when
+    this.head = null; // the mark of what is played
     this.playing = false;
-    this.wait = MARGIN * this.rate; // silence before the first sample
-    this.driedAt = -1;
+    this.dry = false;
     this.last = 0;
     this.fade = 0;
     this.spareFor = 0;
     this.rest = 0;
-    this.overlapped = new Float32Array(Math.round(OVERLAP * this.rate));
-    this.lows = [0, 0]; // of the window before and of this one; 0 until known
-    this.left = WINDOW * this.rate;
-    this.low = Infinity;
+    this.latest = []; // of each bucket, in samples between capture and arrival
+    this.bucketEnds = -Infinity;
+    this.due = 0; // samples between capture and playout that are aimed at
   }
 
   // level is what waits, in seconds.
@@ -59,16 +59,40 @@ export class Playout {
   // something is missing before it. now is the position in samples of the next pull.
   push(samples, captured, broken, now) {
     if (samples.length === 0) return;
-    if (this.driedAt >= 0) {
-      const late = (now - this.driedAt) / this.rate;
-      if (late < OUTAGE) this.margin = Math.min(MARGIN_MAX, this.margin + late);
-      this.driedAt = -1;
-    }
+    this.learn(now - this.position(captured), now);
     if (broken && this.ring.length > 0) this.soften(samples);
     this.marks.push({ at: this.ring.write, captured });
     this.counts.skipped += this.ring.push(samples);
-    const much = this.ring.length - Math.ceil((TOO_MUCH + this.margin) * this.rate);
-    if (much > 0 && this.playing) this.join(this.ring.length - Math.ceil(this.margin * this.rate) - samples.length, "skipped");
+  }
+
+  position(captured) {
+    return (captured / 1e6) * this.rate;
+  }
+
+  // learn keeps the latest arrivals, and aims at the latest of them but for outliers.
+  learn(late, now) {
+    if (now >= this.bucketEnds) {
+      this.latest.push(late);
+      if (this.latest.length > BUCKETS) this.latest.shift();
+      this.bucketEnds = now + BUCKET * this.rate;
+    }
+    const newest = this.latest.length - 1;
+    this.latest[newest] = Math.max(this.latest[newest], late);
+    const guess = newest < KNOWN ? GUESS : 0;
+    this.due = this.largest(Math.min(OUTLIERS, newest)) + (MARGIN + guess) * this.rate;
+  }
+
+  // largest is the latest arrival but for so many, without making anything: the audio thread should not have to clean up.
+  largest(skip) {
+    let bound = Infinity;
+    for (let all = this.latest.length, seen = 0; ; ) {
+      let next = -Infinity;
+      for (let i = 0; i < all; i++) if (this.latest[i] < bound && this.latest[i] > next) next = this.latest[i];
+      if (next === -Infinity) return bound;
+      bound = next;
+      for (let i = 0; i < all; i++) if (this.latest[i] === bound) seen++;
+      if (seen > skip) return bound;
+    }
   }
 
   // soften lets what waits end and what comes begin without a click.
@@ -83,29 +107,42 @@ export class Playout {
 
   // pull fills out, whose first sample is played at position now.
   pull(out, now) {
-    if (!this.playing && !this.begins(out.length)) {
+    if (!this.playing && !this.begins(now)) {
       this.trail(out, 0);
       return;
     }
-    this.shorten(out.length);
+    this.shorten(out.length, now);
     const first = this.ring.read;
     const n = this.ring.shift(out, out.length);
     this.book(first, n, now);
     this.fadeIn(out, n);
     if (n > 0 && this.fade >= FADE * this.rate) this.last = out[n - 1];
-    if (n < out.length) this.ranDry(out, n, now);
-    else this.watch(out.length);
+    if (n === out.length) return;
+    this.trail(out, n);
+    this.counts.underruns++;
+    this.playing = false;
+    this.dry = true;
   }
 
-  begins(n) {
-    if (this.ring.length === 0) return false;
-    if (this.wait > 0) {
-      this.wait -= n;
-      return false;
-    }
+  // begins waits at the very start until the first reply is due. After running dry it does not: the delay has grown enough.
+  begins(now) {
+    if (this.ring.length === 0 || (!this.dry && this.lateness(now) < this.due)) return false;
     this.playing = true;
+    this.dry = false;
     this.fade = 0;
     return true;
+  }
+
+  // lateness is between the capture and the playout of the next sample, in samples.
+  lateness(now) {
+    while (this.marks.length > 0 && this.marks[0].at <= this.ring.read) this.head = this.marks.shift();
+    return now - this.position(this.head.captured) - (this.ring.read - this.head.at);
+  }
+
+  // trail lets the last sample die away instead of stopping it.
+  trail(out, from) {
+    for (let i = from; i < out.length; i++) out[i] = this.last *= DECAY;
+    if (this.dry) this.counts.dry += out.length - from;
   }
 
   // fadeIn begins again under what still dies away.
@@ -114,66 +151,44 @@ export class Playout {
     for (let i = 0; i < n && this.fade < ramp; i++) out[i] = (out[i] * this.fade++) / ramp + (this.last *= DECAY);
   }
 
-  ranDry(out, n, now) {
-    this.trail(out, n);
-    this.counts.underruns++;
-    this.driedAt = now + n;
-    this.playing = false;
-    this.wait = 0; // the delay has grown by the time that it was dry: no need for more
-    this.lows = [0, 0];
-    this.low = Infinity;
-    this.left = WINDOW * this.rate;
-  }
-
-  // trail lets the last sample die away instead of stopping it.
-  trail(out, from) {
-    for (let i = from; i < out.length; i++) out[i] = this.last *= DECAY;
-    if (this.driedAt >= 0) this.counts.dry += out.length - from;
-  }
-
   // book measures the trips of the replies that begin among the n samples from position first.
   book(first, n, now) {
+    if (this.head?.at === first) this.trip(this.head, first, now);
     while (this.marks.length > 0 && this.marks[0].at < first + n) {
-      const { at, captured } = this.marks.shift();
-      if (at >= first && this.trips.length < 256) this.trips.push(((now + at - first) / this.rate) * 1e6 - captured);
+      this.head = this.marks.shift();
+      this.trip(this.head, first, now);
     }
   }
 
-  // watch follows the low-water mark.
-  watch(n) {
-    this.margin = MARGIN + (this.margin - MARGIN) * Math.exp(-n / this.rate / MARGIN_FADE);
-    this.low = Math.min(this.low, this.ring.length);
-    this.left -= n;
-    if (this.left > 0) return;
-    this.lows = [this.lows[1], this.low];
-    this.low = Infinity;
-    this.left = WINDOW * this.rate;
+  trip({ at, captured }, first, now) {
+    if (at >= first && this.trips.length < 256) this.trips.push(((now + at - first) / this.rate) * 1e6 - captured);
   }
 
-  // shorten gives back delay that nothing has needed for a while; the next quantum must stay.
-  shorten(quantum) {
-    const spare = Math.min(this.lows[0], this.lows[1], this.low) - this.margin * this.rate;
+  // shorten gives back delay that is not needed; the next quantum must stay.
+  shorten(quantum, now) {
+    if (this.ring.length === 0) return;
+    const spare = this.lateness(now) - this.due;
     if (spare < SLACK * this.rate) {
       this.spareFor = 0;
       return;
     }
     this.spareFor += quantum / this.rate;
     this.rest -= quantum / this.rate;
-    const room = this.ring.length - quantum - Math.round(OVERLAP * this.rate);
-    const most = Math.floor(Math.min(spare, room));
+    const most = Math.floor(Math.min(spare, this.ring.length - quantum - this.overlapped.length));
     if (most < 1) return;
-    if (this.quiet(most)) this.join(most, "cut");
+    if (spare > TOO_LATE * this.rate) this.join(most, "skipped");
+    else if (this.quiet(most)) this.join(most, "cut");
     else if (this.rest <= 0) this.cutPeriod(Math.min(most, Math.round(LONGEST_CUT * this.rate)));
   }
 
   quiet(n) {
-    for (let i = 0; i < n + OVERLAP * this.rate; i++) if (Math.abs(this.ring.at(i)) > SILENCE) return false;
+    for (let i = 0; i < n + this.overlapped.length; i++) if (Math.abs(this.ring.at(i)) > SILENCE) return false;
     return true;
   }
 
   // cutPeriod takes out the length, up to most, after which the signal is most like itself.
   cutPeriod(most) {
-    const overlap = Math.round(OVERLAP * this.rate);
+    const overlap = this.overlapped.length;
     let best = 0;
     let score = this.spareFor > PATIENCE && most > LITTLE * this.rate ? -1 : GOOD_JOINT;
     for (let lag = Math.round(SHORTEST_CUT * this.rate); lag <= most; lag += 2) {
@@ -190,15 +205,14 @@ export class Playout {
       const likeness = xy / Math.sqrt(xx * yy);
       if (likeness > score) [best, score] = [lag, likeness];
     }
-    if (best === 0) return;
-    this.join(best, "cut");
-    this.rest = REST;
+    this.rest = best > 0 ? REST : REST / 6; // searching costs time too
+    if (best > 0) this.join(best, "cut");
   }
 
   // join leaves out the next n samples, with a crossfade.
   join(n, counter) {
     const overlap = Math.min(this.overlapped.length, this.ring.length - n);
-    if (n <= 0 || overlap <= 0) return;
+    if (overlap <= 0) return;
     for (let i = 0; i < overlap; i++) this.overlapped[i] = this.ring.at(i); // before any is replaced: n may be less than overlap
     for (let i = 0; i < overlap; i++) {
       const w = (i + 1) / (overlap + 1);
@@ -207,7 +221,5 @@ export class Playout {
     this.ring.skip(n);
     this.counts[counter] += n;
     if (counter === "cut") this.counts.cuts++;
-    this.lows = this.lows.map((low) => Math.max(0, low - n));
-    this.low -= n;
   }
 }

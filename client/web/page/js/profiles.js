@@ -7,7 +7,8 @@ import { settings } from "./settings.js";
 import { wav } from "./wav.js";
 import { sentence, tell } from "./words.js";
 
-const ENOUGH = 10; // seconds; fewer are refused or poor
+const ENOUGH = 10; // seconds of speech; fewer make a poor voice, and much fewer are refused
+const SPEECH = 10 ** (-45 / 20); // RMS of what counts as such
 const LONGEST = 60;
 
 // Profiles is the view where a voice of one's own is made, from recordings, and removed.
@@ -49,12 +50,13 @@ export class Profiles {
 
   #picture(now) {
     if (!this.#recording) {
-      this.#meter.draw(null, now);
+      this.#meter.clear();
       return;
     }
     this.#meter.draw(this.#recording.analyser, now);
-    const { seconds } = this.#recording;
-    $("profile-time").textContent = `${clock(seconds)}${seconds < ENOUGH ? `, ${Math.ceil(ENOUGH - seconds)} s to go` : ", that is enough; more is better"}`;
+    const { seconds, speech } = this.#recording;
+    const left = Math.ceil(ENOUGH - speech);
+    $("profile-time").textContent = `${clock(seconds)}, ${left > 0 ? `${left} s of speech to go` : "that is enough; more is better"}`;
     if (seconds >= LONGEST) this.#stop();
     requestAnimationFrame((next) => this.#picture(next));
   }
@@ -163,6 +165,7 @@ export class Profiles {
 class Recording {
   #pieces = [];
   #length = 0;
+  #speech = 0;
 
   async open(input) {
     if (!navigator.mediaDevices?.getUserMedia) throw Object.assign(new Error("no microphone without https"), { code: "unsecured" });
@@ -177,6 +180,7 @@ class Recording {
     port1.onmessage = ({ data }) => {
       this.#pieces.push(data.samples);
       this.#length += data.samples.length;
+      if (rms(data.samples) > SPEECH) this.#speech += data.samples.length;
     };
     this.analyser = new AnalyserNode(this.context, { fftSize: 2048 });
     new MediaStreamAudioSourceNode(this.context, { mediaStream: this.stream }).connect(this.analyser).connect(node).connect(this.context.destination); // silent: nothing replies
@@ -187,6 +191,10 @@ class Recording {
 
   get seconds() {
     return this.#length / this.context.sampleRate;
+  }
+
+  get speech() {
+    return this.#speech / this.context.sampleRate;
   }
 
   close() {
@@ -200,15 +208,17 @@ class Recording {
       samples.set(piece, at);
       at += piece.length;
     }
-    return { samples, rate, advice: advise(samples, rate) };
+    return { samples, rate, advice: advise(samples, this.#speech / rate) };
   }
 }
 
-function advise(samples, rate) {
+const rms = (samples) => Math.sqrt(samples.reduce((sum, v) => sum + v * v, 0) / samples.length);
+
+function advise(samples, speech) {
   const peak = samples.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
   if (peak > 0.99) return "too loud: it is clipped; move back or turn the microphone down";
   if (peak < 0.03) return "very quiet: come closer or turn the microphone up";
-  if (samples.length < 5 * rate) return "short: speak for ten seconds or more";
+  if (speech < ENOUGH / 2) return "short: speak for ten seconds or more";
   return "";
 }
 

@@ -7,6 +7,8 @@ export const settings = {
   semitones: 0,
   blend: 100,
   gain: 0,
+  gate: true,
+  threshold: -50,
   input: "",
   output: "",
   talk: false,

@@ -3,7 +3,7 @@ import { address, call, json, upload } from "./api.js";
 import { clock, number } from "./figures.js";
 import { show } from "./notices.js";
 import { Player } from "./player.js";
-import { tell } from "./words.js";
+import { sentence, tell } from "./words.js";
 
 const RETRY = 2000; // ms before a lost event stream is asked for again
 const over = (state) => ["done", "failed", "cancelled"].includes(state);
@@ -154,6 +154,9 @@ export class Songs {
     const open = el("button", { type: "button", class: "tool small", onclick: () => this.#listen(entry) }, icon("play"), "Listen");
     const save = el("a", { class: "tool small", href: address(entry.job.result.url), download: resultName(entry.job) }, icon("download"), "Download");
     entry.stage.replaceChildren(el("div", { class: "deck opened" }, open, save));
+    const { notes = [], separation } = entry.job.result;
+    const told = separation === "none" ? ["voice and music were not separated", ...notes] : notes;
+    if (told.length) entry.row.append(el("ul", { class: "warnings" }, ...told.map((note) => el("li", {}, sentence(note)))));
     if (fresh && entry.file) this.#listen(entry);
   }
 
@@ -191,19 +194,19 @@ export class Songs {
 const decode = async (blob, rate) => new OfflineAudioContext(2, 1, rate).decodeAudioData(await blob.arrayBuffer());
 
 function resultName({ name, result }) {
-  const ending = /\.flac\b/.test(result.url) || result.format === "flac" ? "flac" : "wav";
-  return `${name.replace(/\.[^.]+$/, "")} - ${result.voice}.${ending}`;
+  return `${name.replace(/\.[^.]+$/, "")} - ${result.voice}.${result.format}`;
 }
 
 function words(job) {
   const percent = `${Math.round(100 * (job.progress ?? 0))} %`;
   if (job.state === "uploading") return `Sending, ${percent}`;
-  if (job.state === "queued") return "Waiting for its turn";
+  if (job.state === "queued") return job.ahead ? `Waiting: ${job.ahead} before it` : "Waiting for its turn";
   if (job.state === "failed") return job.error?.message ?? "Failed";
   if (job.state === "cancelled") return "Cancelled";
   if (job.state === "done") {
-    const { voice, rate, rtf } = job.result;
-    return `${voice} · ${clock(job.audio_seconds)} at ${number(rate / 1000, 1)} kHz · in ${number(job.elapsed_seconds)} s, ${number(rtf ? 1 / rtf : job.speed)} times real time`;
+    const { voice, rate, rtf, pitch_shift_semitones } = job.result;
+    const shift = pitch_shift_semitones ? ` · ${pitch_shift_semitones > 0 ? "+" : "−"}${number(Math.abs(pitch_shift_semitones), 1)} semitones` : "";
+    return `${voice}${shift} · ${clock(job.audio_seconds)} at ${number(rate / 1000, 1)} kHz · in ${number(job.elapsed_seconds)} s, ${number(rtf ? 1 / rtf : job.speed)} times real time`;
   }
   const left = job.eta_seconds > 0 ? ` · ${clock(job.eta_seconds)} left` : "";
   return `${percent} · ${STAGES[job.stage] ?? job.stage ?? "converting"}${job.speed ? ` · ${number(job.speed)} times real time` : ""}${left}`;

@@ -68,7 +68,7 @@ export class Stages {
     ctx.textAlign = "right";
     ctx.textBaseline = "middle";
     ctx.lineWidth = s;
-    const step = this.#budget / 2;
+    const step = (this.#budget / 2) * Math.ceil(most / this.#budget / 2);
     for (let us = 0; us <= most; us += step) {
       const budget = Math.abs(us - this.#budget) < 1;
       ctx.strokeStyle = budget ? colour("bad") : colour("line");

@@ -1,5 +1,5 @@
 import { $, el } from "./dom.js";
-import { Figures, clock, number } from "./figures.js";
+import { Figures, number } from "./figures.js";
 
 const PARTS = [
   ["microphone", "--in", "microphone"],
@@ -46,7 +46,7 @@ export class Trip {
     $("trip-p99").textContent = `${Math.round(p99)} ms`;
     Object.assign($("trip-p50").dataset, { p50: p50.toFixed(2), p99: p99.toFixed(2), inside50: inside[0].toFixed(2), inside99: inside[2].toFixed(2), count: this.#inside.count });
     $("trip-dry").textContent = `${this.#counts.underruns}×`;
-    $("trip-lost").textContent = this.#lost + this.#counts.skipped ? `${clock((this.#lost + this.#counts.skipped) / rate)} min` : "none";
+    $("trip-lost").textContent = this.#lost + this.#counts.skipped ? `${number((this.#lost + this.#counts.skipped) / rate)} s` : "none";
     this.#drawParts(this.#parts(inside[0], timing, ready, devices), p50);
   }
 

@@ -56,8 +56,8 @@ class Voice extends AudioWorkletProcessor {
 
   report() {
     this.reported = currentTime;
-    const { level, margin, counts, trips } = this.playout;
-    this.port.postMessage({ level, margin, counts: { ...counts }, trips });
+    const { level, counts, trips } = this.playout;
+    this.port.postMessage({ level, counts: { ...counts }, trips });
     this.playout.trips = [];
   }
 }

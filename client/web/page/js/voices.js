@@ -29,6 +29,14 @@ export class Voices extends EventTarget {
     return voice.kind === "profile" ? { profile: voice.name } : { voice: voice.name };
   }
 
+  // follow shows a voice that was chosen elsewhere.
+  follow(name) {
+    if (name === settings.voice || !this.find(name)) return;
+    set("voice", name);
+    this.#draw();
+    this.dispatchEvent(new Event("change"));
+  }
+
   choose(name) {
     set("voice", name);
     this.#draw();
@@ -49,8 +57,7 @@ export class Voices extends EventTarget {
       "label",
       {},
       el("input", { type: "radio", name: "voice", value: voice.name, checked: voice.name === settings.voice, onchange: () => this.choose(voice.name) }),
-      el("strong", {}, voice.name),
-      el("span", { class: "about" }, about),
+      el("span", { class: "who" }, el("strong", {}, voice.name), el("span", { class: "about" }, about)),
       voice.median_hz ? el("span", { class: "hz", title: "usual pitch" }, `${Math.round(voice.median_hz)} Hz`) : null,
     );
   }
