@@ -72,9 +72,17 @@ e2e: build deps-test ## the built binary against real sockets, signals and JACK'
 deps-gpu: ## fetch ONNX Runtime's GPU build and TensorRT, for a machine with a GPU (3 GB)
 	@.ci/deps-gpu
 
-.PHONY: test-gpu
-test-gpu: build ## engines, proof, precision, signals and figures on a machine with a GPU; skipped with the reason elsewhere
-	@.ci/test-gpu
+.PHONY: gpu-test
+gpu-test: build ## engines, proof, precision, signals and the daemon on a machine with a GPU; skipped with the reason elsewhere
+	@.ci/gpu test
+
+.PHONY: gpu-bench
+gpu-bench: build ## the figures of a GPU, into build/gpu/results.json
+	@.ci/gpu bench
+
+.PHONY: gpu-figures
+gpu-figures: build/gpu/results.json ## the tables and plots of those figures, into daemon/docs/results
+	go run ./daemon/autovoiced/gputest/figures $< daemon/docs/results
 
 .PHONY: bench
 bench: build ## the figures of the README, as a table, as JSON and as Go benchmarks
@@ -96,7 +104,7 @@ lint: $(LINTER) ## golangci-lint, shell syntax, formatting
 	$(LINTER) run ./...
 	$(LINTER) run --build-tags e2e ./daemon/... ./stream/...
 	$(LINTER) run --build-tags gpu ./infer/... ./daemon/...
-	for script in .ci/run .ci/deps .ci/deps-gpu .ci/test-gpu infer/train/*.sh; do bash -n $$script; done
+	for script in .ci/run .ci/deps .ci/deps-gpu .ci/gpu infer/train/*.sh; do bash -n $$script; done
 	@! git grep -nE '(^|[^A-Za-z0-9_.~-])/(work|home|root)/' -- . || { echo 'lint: a file names a folder of one machine' >&2; exit 1; }
 
 .PHONY: fmt

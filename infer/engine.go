@@ -199,7 +199,7 @@ func openNet(c *Contract, model []byte, policy Policy, profile string) (*netSess
 	var net *netSession
 	if policy.Provider == ProviderCUDA {
 		err = keepSignals(func() (err error) {
-			if err = appendProvider(options, ProviderCUDA, nil); err == nil {
+			if err = appendProvider(options, policy, nil); err == nil {
 				net, err = open()
 			}
 			return gpuFull(err)

@@ -5,12 +5,10 @@ package infer
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,9 +18,9 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// These tests run on a machine with a GPU and TensorRT, from a carried build: daemon/docs/gpu.md says how. Elsewhere they
-// skip and say why; AUTOVOICE_REQUIRE_GPU=1 makes that a failure. What they measure goes to the file that
-// AUTOVOICE_GPU_RESULTS names.
+// These tests run on a machine with a GPU and TensorRT, from a carried build: daemon/docs/tensorrt.md says how. Elsewhere they
+// skip and say why; AUTOVOICE_REQUIRE_GPU=1 makes that a failure. `make gpu-test` runs those that begin with TestGPU, `make gpu-bench`
+// those that begin with TestBenchGPU. What they measure goes to the file that AUTOVOICE_GPU_RESULTS names.
 
 const voicePack = "voices/first.onnx"
 
@@ -62,25 +60,22 @@ func onGPU(t *testing.T, precision string) Policy {
 	return Policy{Provider: ProviderTensorRT, Precision: precision, Threads: 1}
 }
 
-var figures = struct {
-	sync.Mutex
-	all map[string]any
-}{all: map[string]any{}}
-
-// figure logs a result and keeps it in the results file.
+// figure logs a result and adds it to the results file, where those of earlier runs are.
 func figure(t *testing.T, name string, value any) {
 	t.Helper()
-	figures.Lock()
-	defer figures.Unlock()
-	figures.all[name] = value
-	text, err := json.MarshalIndent(figures.all, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Logf("%s: %+v", name, value)
-	if file := os.Getenv("AUTOVOICE_GPU_RESULTS"); file != "" {
-		check(t, os.WriteFile(file, append(text, '\n'), 0o644))
+	file := os.Getenv("AUTOVOICE_GPU_RESULTS")
+	if file == "" {
+		return
 	}
+	all := map[string]any{}
+	if text, err := os.ReadFile(file); err == nil {
+		check(t, json.Unmarshal(text, &all))
+	}
+	all[name] = value
+	text, err := json.MarshalIndent(all, "", "  ")
+	check(t, err)
+	check(t, writeWhole(file, append(text, '\n')))
 }
 
 func loadGPU(t *testing.T, path string, policy Policy) *Engine {
@@ -93,15 +88,65 @@ func loadGPU(t *testing.T, path string, policy Policy) *Engine {
 	return e
 }
 
+// onCUDA is ONNX Runtime's own CUDA provider, with what it leaves to the CPU: it was seen to leave something.
+func onCUDA(t *testing.T) Policy {
+	t.Helper()
+	needGPU(t, serving)
+	return Policy{Provider: ProviderCUDA, Precision: FP32, Fallback: true, Threads: 1}
+}
+
+// Tensors lie in the GPU's memory and what is heard comes to it: nothing has to be built to see that.
+func TestGPU0Tensors(t *testing.T) {
+	policy := onCUDA(t)
+	c, _ := packAt(t, voicePack)
+	samples, f0 := speech(200)
+	run := func(p Policy, hops int) []float32 {
+		e := loadGPU(t, voicePack, p)
+		t.Logf("%d hops on %+v %q", hops, e.Provider(), e.Warnings())
+		v := open(t, e, c.Voices[0].Name, SessionOptions{Hops: hops, Seed: 1})
+		if on := v.(*Voice).bound.device != nil; on != (p.Provider == ProviderCUDA) {
+			t.Errorf("%s: tensors on the GPU: %v", p.Provider, on)
+		}
+		first := convert(t, v, samples, f0, hops)
+		v.Reset()
+		if !same(convert(t, v, samples, f0, hops), first) && p.Provider != ProviderCUDA { // whose sums need not repeat
+			t.Errorf("%s: another sound after a reset", p.Provider)
+		}
+		return first
+	}
+	want := run(DefaultPolicy(), 1)
+	for _, hops := range []int{1, 4} {
+		d := distanceOf(want, run(policy, hops))
+		figure(t, fmt.Sprintf("distance_from_cpu_cuda_%d_hops", hops), d)
+		check(t, d.check())
+	}
+}
+
+// engineCount is how many sound engines there are.
+func engineCount(t *testing.T) (n int) {
+	t.Helper()
+	c, err := OpenEngineCache()
+	check(t, err)
+	for _, e := range c.entries() {
+		if e.Problem == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // The first start builds, in children; everything runs on TensorRT.
 func TestGPU1Build(t *testing.T) {
 	s := needGPU(t, building)
 	figure(t, "machine", s.machine)
+	figure(t, "processor", processor())
 	for _, precision := range []string{FP16, FP32} {
 		policy := onGPU(t, precision)
-		began := time.Now()
+		before, began := engineCount(t), time.Now()
 		e := loadGPU(t, voicePack, policy)
-		figure(t, "first_start_seconds_"+precision, time.Since(began).Seconds())
+		if engineCount(t) > before {
+			figure(t, "first_start_seconds_"+precision, time.Since(began).Seconds())
+		}
 		p := e.Provider()
 		if p.Active != ProviderTensorRT || p.Nodes.TensorRT == 0 || p.Nodes.CUDA+p.Nodes.CPU != 0 {
 			t.Errorf("%s: %+v", precision, p)
@@ -114,11 +159,17 @@ func TestGPU1Build(t *testing.T) {
 		if precision == FP16 {
 			c := e.Contract()
 			hops := c.Run(maxHops)
-			began = time.Now()
 			check(t, e.Prepare(hops))
-			figure(t, fmt.Sprintf("first_prepare_seconds_%d_hops_fp16", hops), time.Since(began).Seconds())
 		}
 	}
+}
+
+// processor names the machine's own.
+func processor() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	_, after, _ := strings.Cut(string(text), "model name\t: ")
+	name, _, _ := strings.Cut(after, "\n")
+	return fmt.Sprintf("%s, %d threads", name, runtime.NumCPU())
 }
 
 // The gate's verdict is in the manifest, and the engine's precision follows from it.
@@ -323,87 +374,8 @@ func stepper(t *testing.T, e *Engine, hops int) func() time.Duration {
 	}
 }
 
-type timing struct {
-	Runs                   int
-	P50ms, P99ms, MaxMs    float64
-	FirstAfterIdleMs       float64 `json:",omitempty"`
-	AllocationsPerCall     float64
-	Provider, Precision    string
-	SecondsOfAudioPerChunk float64
-}
-
-// paced runs as live audio does, a chunk each 10 ms.
-func paced(step func() time.Duration, d time.Duration) []time.Duration {
-	var all []time.Duration
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for began := time.Now(); time.Since(began) < d; {
-		<-tick.C
-		all = append(all, step())
-	}
-	return all
-}
-
-func milli(d time.Duration) float64 { return math.Round(float64(d.Microseconds())) / 1000 }
-
-func quantile(sorted []time.Duration, q float64) float64 {
-	return milli(sorted[min(len(sorted)-1, int(q*float64(len(sorted))))])
-}
-
-// The figures: a 10 ms chunk on each provider, paced, in one run, and the first chunk after 10 s of silence. AUTOVOICE_GPU_SECONDS
-// is how long each runs, 20 unless told; the bar is stated for 60.
-func TestGPU7Figures(t *testing.T) {
-	gpu := onGPU(t, FP16)
-	seconds := 20 * time.Second
-	if text := os.Getenv("AUTOVOICE_GPU_SECONDS"); text != "" {
-		n, err := time.ParseDuration(text + "s")
-		check(t, err)
-		seconds = n
-	}
-	fp32, cuda := gpu, gpu
-	fp32.Precision = FP32
-	cuda.Provider, cuda.Precision = ProviderCUDA, FP32
-	for _, c := range []struct {
-		name   string
-		policy Policy
-	}{{"tensorrt_fp16", gpu}, {"tensorrt_fp32", fp32}, {"cuda", cuda}, {"cpu", DefaultPolicy()}} {
-		e, err := Load(voicePack, c.policy)
-		if err != nil {
-			if c.policy.Provider == ProviderCUDA { // it was seen to leave nodes on the CPU, and then is refused: that is the figure
-				figure(t, c.name, err.Error())
-				continue
-			}
-			t.Fatal(err)
-		}
-		step := stepper(t, e, 1)
-		for range 200 {
-			step()
-		}
-		allocs := testing.AllocsPerRun(100, func() { step() })
-		all := paced(step, seconds)
-		time.Sleep(10 * time.Second)
-		first := step()
-		slices.Sort(all)
-		f := timing{
-			Runs: len(all), P50ms: quantile(all, 0.5), P99ms: quantile(all, 0.99), MaxMs: milli(all[len(all)-1]), FirstAfterIdleMs: milli(first),
-			AllocationsPerCall: allocs, Provider: e.Provider().Active, Precision: e.Provider().Precision, SecondsOfAudioPerChunk: 0.01,
-		}
-		figure(t, c.name, f)
-		check(t, e.Close())
-		if allocs > 0 {
-			t.Errorf("%s: %v allocations a chunk", c.name, allocs)
-		}
-		if first > 10*time.Millisecond {
-			t.Errorf("%s: the first chunk after 10 s of silence took %v: ticks that keep it warm are needed", c.name, first)
-		}
-		if c.policy.Provider == ProviderTensorRT && (f.P50ms > 0.8 || f.P99ms > 1.5) {
-			t.Errorf("%s: p50 %.3f ms, p99 %.3f ms, the bar is 0.8 and 1.5", c.name, f.P50ms, f.P99ms)
-		}
-	}
-}
-
 // The engine sounds as the CPU does.
-func TestGPU8SoundsAsTheCPU(t *testing.T) {
+func TestGPU7SoundsAsTheCPU(t *testing.T) {
 	needGPU(t, serving)
 	c, _ := packAt(t, voicePack)
 	samples, f0 := speech(256)
@@ -417,28 +389,4 @@ func TestGPU8SoundsAsTheCPU(t *testing.T) {
 		figure(t, "distance_from_cpu_"+precision, d)
 		check(t, d.check())
 	}
-}
-
-// Memory of the GPU: what a first session takes, and what more take, as nvidia-smi sees it.
-func TestGPU9Memory(t *testing.T) {
-	policy := onGPU(t, FP16)
-	used := func() float64 {
-		out, err := exec.Command("nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits").Output()
-		if err != nil {
-			t.Skip("no nvidia-smi: ", err)
-		}
-		var mib float64
-		fmt.Sscan(string(out), &mib)
-		return mib
-	}
-	before := used()
-	e := loadGPU(t, voicePack, policy)
-	step := stepper(t, e, 1)
-	step()
-	base := used()
-	const more = 32
-	for range more {
-		stepper(t, e, 1)()
-	}
-	figure(t, "gpu_memory_mib", map[string]float64{"before": before, "with_engine": base, "per_session": (used() - base) / more})
 }

@@ -52,6 +52,10 @@ func (e *Engine) prove() error {
 	})
 	if err == nil && e.policy.Provider == ProviderCUDA {
 		err = placed.prove(ProviderCUDA)
+		if err != nil && e.policy.Fallback {
+			e.warnings = append(e.warnings, err.Error()+"; as fallback allows")
+			err = nil
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("warm-up: %w", err)

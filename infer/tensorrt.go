@@ -44,13 +44,15 @@ func runOptions(precision string) map[string]string {
 	}
 }
 
-// appendProvider puts a GPU provider before the CPU's. Nothing may be left to the CPU, or there is no session: we also
-// do not put CUDA behind TensorRT, which would take what TensorRT leaves without a word.
-func appendProvider(options *ort.SessionOptions, provider string, settings map[string]string) error {
-	if err := options.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
-		return err
+// appendProvider puts a GPU provider before the CPU's. Nothing may be left to the CPU, or there is no session, unless CUDA's fallback
+// allows it: we also do not put CUDA behind TensorRT, which would take what TensorRT leaves without a word.
+func appendProvider(options *ort.SessionOptions, policy Policy, settings map[string]string) error {
+	if policy.Provider != ProviderCUDA || !policy.Fallback {
+		if err := options.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
+			return err
+		}
 	}
-	if provider == ProviderCUDA {
+	if policy.Provider == ProviderCUDA {
 		cuda, err := ort.NewCUDAProviderOptions()
 		if err != nil {
 			return err
@@ -73,7 +75,7 @@ func openFile(c *Contract, file string, policy Policy, settings map[string]strin
 	defer options.Destroy() //nolint:errcheck // always nil, see onnxruntime_go
 	var net *netSession
 	err = keepSignals(func() error {
-		if err := appendProvider(options, ProviderTensorRT, settings); err != nil {
+		if err := appendProvider(options, policy, settings); err != nil {
 			return err
 		}
 		net, err = ort.NewDynamicAdvancedSession(file, tensorNames(c.inputs(1)), tensorNames(c.outputs(1)), options)

@@ -82,6 +82,7 @@ func engineRows() (*infer.EngineCache, []engineRow, error) {
 
 type enginesBuild struct {
 	Precision string `placeholder:"fp32|fp16" help:"As in the settings unless told."`
+	Hops      []int  `placeholder:"N,…" help:"Of these hops a run alone (1 is live); unless told, of every number that a pack has a graph for."`
 }
 
 // Run builds the engines of every voice pack, for every number of hops that it has a graph for.
@@ -108,19 +109,22 @@ func (c *enginesBuild) Run(e *env) error {
 			continue
 		}
 		done = append(done, v.Pack)
-		if err := buildPack(e, registry, v.Name); err != nil {
+		if err := c.pack(e, registry, v.Name); err != nil {
 			return coded(exitModel, err)
 		}
 	}
 	return (&enginesList{}).Run(e)
 }
 
-func buildPack(e *env, registry *infer.Registry, voice string) error {
+func (c *enginesBuild) pack(e *env, registry *infer.Registry, voice string) error {
 	engine, err := registry.Engine(voice)
 	if err != nil {
 		return err
 	}
 	for _, hops := range engine.Contract().Hops {
+		if len(c.Hops) > 0 && !slices.Contains(c.Hops, hops) {
+			continue
+		}
 		if err := e.ctx.Err(); err != nil {
 			return err
 		}
