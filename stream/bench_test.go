@@ -50,11 +50,11 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func benchPipeline(b *testing.B, paced bool, stages []Stage, call ProfilingFunc) {
+func benchPipeline(b *testing.B, paced bool, stages []Stage, call ProfilingFunc, inline ...bool) {
 	b.ReportAllocs()
 	p, err := New(Options{
 		Source: &benchSource{n: b.N, paced: paced, hop: noise(480)}, Sink: nullSink{},
-		InRate: 48000, OutRate: 48000, Stages: stages, Profile: call,
+		InRate: 48000, OutRate: 48000, Stages: stages, Profile: call, Inline: len(inline) > 0,
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -75,8 +75,10 @@ func emptyStages() []Stage {
 	return stages
 }
 
-func BenchmarkPipelineHops(b *testing.B)      { benchPipeline(b, false, emptyStages(), nil) }
-func BenchmarkPipelineHopsPaced(b *testing.B) { benchPipeline(b, true, emptyStages(), nil) }
+func BenchmarkPipelineHops(b *testing.B)        { benchPipeline(b, false, emptyStages(), nil) }
+func BenchmarkPipelineHopsPaced(b *testing.B)   { benchPipeline(b, true, emptyStages(), nil) }
+func BenchmarkPipelineInline(b *testing.B)      { benchPipeline(b, false, emptyStages(), nil, true) }
+func BenchmarkPipelineInlinePaced(b *testing.B) { benchPipeline(b, true, emptyStages(), nil, true) }
 func BenchmarkPipelineHopsProfiled(b *testing.B) {
 	benchPipeline(b, false, emptyStages(), func(string, time.Duration) {})
 }

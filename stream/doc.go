@@ -10,7 +10,8 @@
 // number of input frames it stands for. The chunk then passes through separation, f0_extraction,
 // conversion and mixing, each a goroutine, over bounded queues. The last goroutine drops the stages'
 // latency, resamples to the sink's rate, gives the chunk to the Sink, books it and its times, and
-// returns it to the pool.
+// returns it to the pool. With Options.Inline one goroutine does all of that, a chunk at a time: a server of many
+// pipelines saves the wake-ups.
 //
 //	capture ─ring─> intake ─> separation ─> f0_extraction ─> conversion ─> mixing ─> outlet ─ring─> playout
 //

@@ -140,7 +140,7 @@ func (k *intake) send(ctx context.Context, frames int) error {
 	k.frames -= frames
 	k.seq++
 	k.sent += uint64(hop)
-	return send(ctx, k.p.queues[0], c)
+	return k.p.pass(ctx, c)
 }
 
 // captured is when the frame at pos, at the stages' rate, was captured: reckoned from the newest

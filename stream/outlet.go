@@ -24,10 +24,14 @@ type outlet struct {
 	broken  bool   // the same for Discontinuous
 	total   uint64
 	ended   bool
+	books   bool // the sink does not
 }
 
 func newOutlet(p *Pipeline) *outlet {
-	o := &outlet{p: p, sink: p.opt.Sink, rate: p.opt.Sink.Rate()}
+	o := &outlet{p: p, sink: p.opt.Sink, rate: p.opt.Sink.Rate(), books: true}
+	if a, ok := o.sink.(Accountant); ok {
+		o.books = a.Ledger() == nil
+	}
 	if o.rate != p.opt.OutRate {
 		o.resample = dsp.NewResampler(p.opt.OutRate, o.rate)
 	}
@@ -45,23 +49,32 @@ func (o *outlet) lookahead() time.Duration {
 
 // run delivers chunks until the last stage closes its queue, then drains the sink.
 func (o *outlet) run(ctx context.Context, in <-chan *Chunk) error {
-	books := true
-	if a, ok := o.sink.(Accountant); ok {
-		books = a.Ledger() == nil
-	}
 	for c := range in {
 		if ctx.Err() != nil {
 			return nil
 		}
-		c.marks.take = o.p.clock.Now()
-		if c.Rate != o.p.opt.OutRate {
-			return fmt.Errorf("last stage gave a chunk at %d Hz, expected %d Hz", c.Rate, o.p.opt.OutRate)
+		if err := o.take(ctx, c); err != nil {
+			return err
 		}
-		if err := o.deliver(ctx, c, books); err != nil {
-			return fmt.Errorf("sink: %w", err)
-		}
-		o.p.give(c)
 	}
+	return o.finish(ctx)
+}
+
+// take delivers one chunk and returns it to the pool.
+func (o *outlet) take(ctx context.Context, c *Chunk) error {
+	c.marks.take = o.p.clock.Now()
+	if c.Rate != o.p.opt.OutRate {
+		return fmt.Errorf("last stage gave a chunk at %d Hz, expected %d Hz", c.Rate, o.p.opt.OutRate)
+	}
+	if err := o.deliver(ctx, c, o.books); err != nil {
+		return fmt.Errorf("sink: %w", err)
+	}
+	o.p.give(c)
+	return nil
+}
+
+// finish drains the sink, when all has been delivered.
+func (o *outlet) finish(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -41,7 +41,10 @@ type Options struct {
 	OutRate int // Hz that the last stage gives; a sink of another rate is resampled to
 	Hop     int // frames at InRate of each chunk; 0: 10 ms
 
-	Queue  int     // chunks a queue holds; 0: the default
+	Queue int // chunks a queue holds; 0: the default
+	// Inline runs everything in one goroutine, a chunk at a time from source to sink. A machine that serves many pipelines
+	// has no use for more of them each, and every queue between two goroutines costs two wake-ups a chunk.
+	Inline bool
 	Clock  Clock   // nil: the machine's
 	Ledger *Ledger // nil: the source's or sink's own, else a new one
 
@@ -81,6 +84,7 @@ type Pipeline struct {
 
 	queues []chan *Chunk // queues[i] leads to stage i, the last to the outlet
 	pool   chan *Chunk
+	inside int // inline: the stage that works now, or -1
 	ran    atomic.Bool
 }
 
@@ -98,7 +102,7 @@ func New(opt Options) (*Pipeline, error) {
 	if err := opt.validate(); err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
-	p := &Pipeline{opt: opt, clock: opt.Clock}
+	p := &Pipeline{opt: opt, clock: opt.Clock, inside: -1}
 	if err := p.chooseLedger(); err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
@@ -183,6 +187,30 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer cancel(nil)
 	p.profiler.start()
 
+	if p.opt.Inline {
+		if err := guard(func() error { return p.runInline(run) }); err != nil {
+			if p.inside >= 0 {
+				err = &StageError{Stage: p.opt.Stages[p.inside].Name(), Err: err}
+			}
+			cancel(err)
+		}
+	} else {
+		p.runStages(run, cancel)
+	}
+	p.profiler.stop()
+
+	err := ctx.Err()
+	if err == nil {
+		err = context.Cause(run)
+	}
+	if err != nil {
+		p.ledger.Settle(Aborted)
+	}
+	return err
+}
+
+// runStages is a goroutine for each stage.
+func (p *Pipeline) runStages(run context.Context, cancel context.CancelCauseFunc) {
 	var all sync.WaitGroup
 	actor := func(name string, body func() error) {
 		all.Go(func() {
@@ -206,16 +234,46 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	actor("", func() error { return p.outlet.run(run, p.queues[len(p.opt.Stages)]) })
 	all.Wait()
-	p.profiler.stop()
+}
 
-	err := ctx.Err()
-	if err == nil {
-		err = context.Cause(run)
+// runInline is one goroutine for all.
+func (p *Pipeline) runInline(ctx context.Context) error {
+	if err := p.intake.run(ctx); err != nil {
+		return err
 	}
-	if err != nil {
-		p.ledger.Settle(Aborted)
+	return p.outlet.finish(ctx)
+}
+
+// pass gives a chunk to the stages.
+func (p *Pipeline) pass(ctx context.Context, c *Chunk) error {
+	if !p.opt.Inline {
+		return send(ctx, p.queues[0], c)
 	}
-	return err
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for i, stage := range p.opt.Stages {
+		p.inside = i
+		if err := p.process(i, stage, c); err != nil {
+			return err
+		}
+	}
+	p.inside = -1
+	return p.outlet.take(ctx, c)
+}
+
+// process is what a stage does to a chunk, with its marks.
+func (p *Pipeline) process(i int, stage Stage, c *Chunk) error {
+	at := &c.marks.stages[i]
+	at.take = p.clock.Now()
+	if c.Discontinuous {
+		stage.Reset()
+	}
+	if err := stage.Process(c); err != nil {
+		return err
+	}
+	at.done = p.clock.Now()
+	return nil
 }
 
 // work is the life of stage i's goroutine.
@@ -225,15 +283,9 @@ func (p *Pipeline) work(ctx context.Context, i int, stage Stage) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		at := &c.marks.stages[i]
-		at.take = p.clock.Now()
-		if c.Discontinuous {
-			stage.Reset()
-		}
-		if err := stage.Process(c); err != nil {
+		if err := p.process(i, stage, c); err != nil {
 			return err
 		}
-		at.done = p.clock.Now()
 		if err := send(ctx, out, c); err != nil {
 			return nil
 		}
