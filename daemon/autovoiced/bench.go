@@ -2,15 +2,25 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"text/tabwriter"
+	"time"
 
+	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/daemon"
 )
 
 type benchCmd struct {
-	JSON bool `name:"json" help:"As one JSON object."`
+	JSON     bool          `name:"json" help:"As one JSON object."`
+	Sessions []int         `placeholder:"N,…" help:"Instead, have crowds of N clients speak at once through sockets, and say how late they were."`
+	For      time.Duration `default:"20s" placeholder:"DURATION" help:"How long each crowd speaks."`
+	Rate     int           `default:"16000" placeholder:"HZ" help:"Of the clients; the voices' own is 16000."`
+	Voice    string        `placeholder:"NAME" help:"Of the clients; the one of the settings unless told."`
+	Plot     string        `placeholder:"OUT.svg" help:"Draw the delay against the number of sessions."`
 }
 
 // Run measures this machine with the configured voice.
@@ -18,6 +28,9 @@ func (c *benchCmd) Run(e *env) error {
 	cfg, err := e.config()
 	if err != nil {
 		return err
+	}
+	if len(c.Sessions) > 0 {
+		return c.crowds(e, cfg)
 	}
 	f, err := daemon.Benchmark(e.ctx, cfg)
 	if err != nil {
@@ -27,6 +40,31 @@ func (c *benchCmd) Run(e *env) error {
 		return json.NewEncoder(e.out).Encode(f)
 	}
 	return benchTable(e.out, f)
+}
+
+// crowds measures with clients; what was measured is shown even where a later crowd fails.
+func (c *benchCmd) crowds(e *env, cfg daemon.Config) error {
+	if i := slices.IndexFunc(c.Sessions, func(n int) bool { return n < 1 || n > 10000 }); i >= 0 {
+		return coded(exitUsage, fmt.Errorf("--sessions: %d, allowed: 1 to 10000", c.Sessions[i]))
+	}
+	if c.For < time.Second || c.Rate < wire.MinRate || c.Rate > wire.MaxRate {
+		return coded(exitUsage, fmt.Errorf("--for %v and --rate %d, allowed: 1s and more, %d to %d", c.For, c.Rate, wire.MinRate, wire.MaxRate))
+	}
+	f, err := (&crowdBench{Sizes: c.Sessions, Length: c.For, Rate: c.Rate, Voice: c.Voice}).run(e, cfg)
+	if f == nil || len(f.Crowds) == 0 {
+		return err
+	}
+	if c.JSON {
+		text := json.NewEncoder(e.out)
+		text.SetIndent("", "  ")
+		err = errors.Join(err, text.Encode(f))
+	} else {
+		err = errors.Join(err, crowdTable(e.out, f))
+	}
+	if c.Plot != "" {
+		err = errors.Join(err, coded(exitFile, os.WriteFile(c.Plot, crowdPlot(f), 0o644)))
+	}
+	return err
 }
 
 // benchTable shows each figure beside its bar.

@@ -36,8 +36,10 @@ type cli struct {
 	Engines  enginesCmd  `cmd:"" help:"What TensorRT runs: list, build, verify, clean."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`
 
-	Completion completionCmd `cmd:"" help:"Print what lets a shell complete commands: bash, zsh or fish."`
-	Complete   completeCmd   `cmd:"" name:"__complete" hidden:""`
+	Completion   completionCmd   `cmd:"" help:"Print what lets a shell complete commands: bash, zsh or fish."`
+	Complete     completeCmd     `cmd:"" name:"__complete" hidden:""`
+	BenchClients crowdClientsCmd `cmd:"" name:"bench-clients" hidden:""`
+
 	TrySession trySessionCmd `cmd:"" name:"try-session" hidden:""`
 }
 
