@@ -52,7 +52,7 @@ func (s *studio) newChain(e *infer.Engine, target infer.Target, hops int, sound 
 
 // cast starts a conversation with a target that fits between the stages. The caller closes it.
 func (c *chain) cast(e *infer.Engine, target infer.Target, pitch wire.PitchShift) (infer.Converter, error) {
-	return e.NewTargetSession(target, infer.SessionOptions{Shift: inferShift(pitch), F0Delay: c.f0Delay, Hops: c.hops})
+	return e.NewTargetSession(target, infer.SessionOptions{Shift: inferShift(pitch), F0Delay: c.f0Delay, Hops: c.hops, Live: true})
 }
 
 func conversionMode(e *infer.Engine) string {

@@ -35,7 +35,8 @@ type HTTPConfig struct {
 	Listen         string        `yaml:"listen"`
 	Token          string        `yaml:"token"`
 	Origins        []string      `yaml:"origins"`
-	MaxSessions    int           `yaml:"max_sessions" min:"1" max:"256"`
+	MaxSessions    int           `yaml:"max_sessions" min:"1" max:"10000"`
+	MaxLoad        float64       `yaml:"max_load" min:"0" max:"100"` // percent
 	MaxFrameBytes  int           `yaml:"max_frame_bytes" min:"1024" max:"16777216"`
 	StartTimeout   time.Duration `yaml:"start_timeout" min:"100ms" max:"1m"`
 	IdleTimeout    time.Duration `yaml:"idle_timeout" min:"1s" max:"1h"`
@@ -105,7 +106,8 @@ func Default() Config {
 	return Config{
 		HTTP: HTTPConfig{
 			Listen:         "127.0.0.1:8484",
-			MaxSessions:    8,
+			MaxSessions:    1000,
+			MaxLoad:        90,
 			MaxFrameBytes:  256 << 10,
 			StartTimeout:   10 * time.Second,
 			IdleTimeout:    time.Minute,

@@ -60,6 +60,7 @@ func New(cfg Config, log *Log) (*Daemon, error) {
 	}
 	d := &Daemon{studio: s, log: log, ready: make(chan struct{}), hearing: make(chan struct{}, 1)}
 	d.sessions.limit = cfg.HTTP.MaxSessions
+	d.sessions.admit = newAdmission(cfg.HTTP).admit
 	d.guests.limit = guestsPerSession*cfg.HTTP.MaxSessions + guestsAnyway
 	d.hard, d.abandon = context.WithCancel(context.Background())
 	d.phase.Store(stateStarting)

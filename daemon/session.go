@@ -110,7 +110,8 @@ func (s *session) run(ctx context.Context, source stream.Source, sink stream.Sin
 		InRate: in, OutRate: out,
 		Hop:   stream.TimeToFrames(s.chunk, in),
 		Queue: s.studio.cfg.Stream.Queue, Clock: s.studio.clock, Ledger: s.ledger, Profile: s.profile,
-		Tap: &s.recorder.tap,
+		Tap:    &s.recorder.tap,
+		Inline: s.kind == kindStream, // there may be hundreds
 	})
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ func (d *Daemon) Status() *wire.Status {
 		At: time.Now().UTC(), UptimeSeconds: d.clock.Now().Seconds(), State: d.state(),
 		Building: d.building.status(),
 		Device:   d.live.status(),
-		Sessions: []wire.Session{},
+		Sessions: []wire.Session{}, Batching: d.batching(),
 	}
 	if lost := d.gpu.lost(); lost != nil {
 		s.Fault = lost.Message
@@ -42,6 +42,7 @@ type sessions struct {
 	mu     sync.Mutex // for the start and end of sessions and for who looks; never held by audio
 	next   uint64
 	limit  int
+	admit  func(s *session, active []*session) *wire.Error
 	active []*session // oldest first
 	ended  wire.Totals
 }
@@ -59,6 +60,9 @@ func (l *sessions) add(s *session) *wire.Error {
 		}
 		if streams >= l.limit {
 			return wire.Errorf(wire.CodeTooManySessions, "", "%d streams are running, as many as http.max_sessions allows", streams)
+		}
+		if err := l.admit(s, l.active); err != nil {
+			return err
 		}
 	}
 	l.next++

@@ -12,10 +12,11 @@ import (
 const (
 	// crowdedLoad is from where on a hop waits for others: below, each runs at once and the processor has time to spare.
 	crowdedLoad = 0.5
-	// loadMemory is how far back the load looks.
+	// loadMemory is how far back the load looks, lateMemory the share of late hops.
 	loadMemory = 200 * time.Millisecond
+	lateMemory = 2 * time.Second
 	// longestRun bounds a run of many: a hop may have to wait for one before its own.
-	longestRun = hopTime / 2
+	longestRun = hopTime * 2 / 5
 	hopTime    = time.Second / hopsPerSecond
 )
 
@@ -75,6 +76,7 @@ func newBatcher(c *Contract, p Policy, parallel int, single network, alone time.
 	b := &batcher{
 		contract: c, policy: p, parallel: parallel, alone: alone, openNets: openNets, warmNet: single,
 		wake: make(chan struct{}, parallel), full: make(chan struct{}, 1), stop: make(chan struct{}),
+		busy: meter{memory: loadMemory}, late: meter{memory: lateMemory},
 		sizes: []BatchSize{{Sessions: 1, Cost: alone, Least: alone}},
 	}
 	switch {
@@ -309,6 +311,7 @@ func wakeUp(c chan struct{}) {
 
 // meter sums what happened of late: what is long past counts for less and less.
 type meter struct {
+	memory     time.Duration
 	sum, count float64
 	last       time.Time
 }
@@ -318,7 +321,7 @@ func (m *meter) fade(now time.Time) {
 	if past <= 0 {
 		return
 	}
-	f := math.Exp(-float64(past) / float64(loadMemory))
+	f := math.Exp(-float64(past) / float64(m.memory))
 	m.sum, m.count, m.last = m.sum*f, m.count*f, now
 }
 
@@ -332,13 +335,16 @@ func (m *meter) add(now time.Time, value float64) {
 // at is the sum a second, now.
 func (m *meter) at(now time.Time) float64 {
 	m.fade(now)
-	return m.sum / loadMemory.Seconds()
+	return m.sum / m.memory.Seconds()
 }
+
+// fewHops say nothing of how many are late.
+const fewHops = 50
 
 // mean is that of the values, now; 0 when there were few.
 func (m *meter) mean(now time.Time) float64 {
 	m.fade(now)
-	if m.count < 8 {
+	if m.count < fewHops {
 		return 0
 	}
 	return m.sum / m.count

@@ -311,11 +311,14 @@ func TestForecast(t *testing.T) {
 		t.Errorf("five sessions of 2 ms on two places: %+v", f)
 	}
 	b.sizes = append(b.sizes, BatchSize{Sessions: 4, Least: 4 * time.Millisecond})
-	if f := b.forecast(10); math.Abs(f.Load-0.5) > 1e-9 || f.Hop != 10*time.Millisecond {
-		t.Errorf("ten sessions of 4 ms for four: %+v", f)
+	if f := b.forecast(12); math.Abs(f.Load-0.6) > 1e-9 || f.Hop != 10*time.Millisecond {
+		t.Errorf("twelve sessions of 4 ms for four: %+v", f)
+	}
+	if f := b.forecast(40); math.Abs(f.Load-2) > 1e-9 {
+		t.Errorf("forty sessions of 4 ms for four: %+v", f)
 	}
 	now := time.Now()
-	for i := range 20 {
+	for i := range 200 {
 		b.late.add(now, float64(i%2))
 	}
 	if f := b.forecast(1); math.Abs(f.Late-0.5) > 0.01 {

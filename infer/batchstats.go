@@ -71,13 +71,17 @@ func (e *Engine) Forecast(sessions int) Forecast {
 	return e.batch.forecast(sessions)
 }
 
-// forecast takes the size that loads least. A hop waits for others, for a run that goes on, and for its own.
+// roomy is the load up to which the smallest runs that keep up are reckoned with.
+const roomy = 0.8
+
+// forecast takes the smallest size that keeps up easily, else the one that loads least. A hop waits for others, for a run that
+// goes on, and for its own.
 func (b *batcher) forecast(sessions int) Forecast {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	best := Forecast{Late: b.late.mean(time.Now())}
+	var best Forecast
 	for i, z := range b.sizes {
-		f := Forecast{Hop: 2 * z.Least, Late: best.Late}
+		f := Forecast{Hop: 2 * z.Least}
 		f.Load = float64(sessions) * float64(z.Least) / float64(z.Sessions) / (float64(b.parallel) * float64(hopTime))
 		if i > 0 {
 			f.Hop += b.policy.Batch.Gather
@@ -85,6 +89,10 @@ func (b *batcher) forecast(sessions int) Forecast {
 		if i == 0 || f.Load < best.Load {
 			best = f
 		}
+		if f.Load <= roomy {
+			break
+		}
 	}
+	best.Late = b.late.mean(time.Now())
 	return best
 }

@@ -61,6 +61,9 @@ func (s *session) wrap(err error) error {
 	return fmt.Errorf("model %s: voice %s: %w", s.engine.file, s.name, err)
 }
 
+// Engine is whose voice it is.
+func (s *session) Engine() *Engine { return s.engine }
+
 // InRate is the number of samples a second that Convert takes.
 func (s *session) InRate() int { return s.engine.contract.SampleRateIn }
 

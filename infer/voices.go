@@ -8,8 +8,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 //go:embed voices
@@ -40,6 +42,8 @@ type Registry struct {
 	voices []VoiceInfo
 	packs  map[string]*pack // by voice name
 
+	loaded atomic.Pointer[[]*Engine] // as they came; for who looks and must not wait
+
 	mu     sync.Mutex // held while a pack loads, so that it loads once
 	closed bool
 }
@@ -61,6 +65,7 @@ func NewRegistry(cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{policy: cfg.Policy, packs: map[string]*pack{}}
+	r.loaded.Store(new([]*Engine))
 	inside, err := fs.Sub(bundled, "voices")
 	if err != nil {
 		return nil, fmt.Errorf("bundled voices: %w", err)
@@ -163,8 +168,22 @@ func (r *Registry) Engine(voice string) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", p.file, err)
 	}
-	p.engine, err = LoadBytes(p.file, model, r.policy)
+	if p.engine, err = LoadBytes(p.file, model, r.policy); err == nil {
+		engines := append(slices.Clone(*r.loaded.Load()), p.engine)
+		r.loaded.Store(&engines)
+	}
 	return p.engine, err
+}
+
+// Batching is how the live sessions of each engine that is loaded share its runs. Nobody waits for a look.
+func (r *Registry) Batching() []BatchStats {
+	var all []BatchStats
+	for _, e := range *r.loaded.Load() {
+		if e.batch != nil {
+			all = append(all, e.Batching())
+		}
+	}
+	return all
 }
 
 // NewSession starts a conversation with a voice; the caller closes it.

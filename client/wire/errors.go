@@ -27,6 +27,7 @@ const (
 	CodeUnknownSession  Code = "unknown_session"
 	CodeTooLarge        Code = "too_large"
 	CodeTooManySessions Code = "too_many_sessions"
+	CodeOverloaded      Code = "overloaded"
 	CodeStartTimeout    Code = "start_timeout"
 	CodeIdleTimeout     Code = "idle_timeout"
 	CodeRateLimit       Code = "rate_limit"
@@ -77,6 +78,7 @@ var rules = []rule{
 	{CodeUnknownSession, false, ClosePolicy},
 	{CodeTooLarge, false, CloseTooLarge},
 	{CodeTooManySessions, true, CloseTryLater},
+	{CodeOverloaded, true, CloseTryLater},
 	{CodeStartTimeout, true, ClosePolicy},
 	{CodeIdleTimeout, true, ClosePolicy},
 	{CodeRateLimit, true, ClosePolicy},

@@ -17,7 +17,9 @@ type Status struct {
 	Building *Building `json:"building,omitempty"`
 	Device   Device    `json:"device"`
 	Sessions []Session `json:"sessions"`
-	Totals   Totals    `json:"totals"`
+	// Batching is of each voice pack that is loaded.
+	Batching []Batching `json:"batching,omitempty"`
+	Totals   Totals     `json:"totals"`
 }
 
 // Building is how far the building of an engine for a GPU is.

@@ -1,0 +1,27 @@
+package wire
+
+// Batching is how the conversations of one voice pack share runs of its model.
+type Batching struct {
+	Pack string `json:"pack"`
+	// Separate says why each runs alone, whatever the load.
+	Separate string `json:"separate,omitempty"`
+	Sessions int    `json:"sessions"` // live now
+	Waiting  int    `json:"waiting"`  // hops of 10 ms in the queue now
+	Parallel int    `json:"parallel"` // runs beside each other at most
+	// LoadPercent is how much of the time of all these runs is used, of late.
+	LoadPercent float64 `json:"load_percent"`
+	Hops        uint64  `json:"hops"`
+	Late        uint64  `json:"late"` // hops that were done later than the next one came
+	// Sizes are the runs by how many conversations they can serve, ascending from 1.
+	Sizes   []BatchSize `json:"sizes,omitempty"`
+	Warmups uint64      `json:"warmups"` // runs for nobody, which keep a GPU warm
+}
+
+// BatchSize is the runs that can serve so many conversations. Hops over runs is how many they served on average.
+type BatchSize struct {
+	Sessions int     `json:"sessions"`
+	Runs     uint64  `json:"runs"`
+	Hops     uint64  `json:"hops"`
+	CostUS   float64 `json:"cost_us"`  // of a run, of late
+	LeastUS  float64 `json:"least_us"` // that one took
+}
