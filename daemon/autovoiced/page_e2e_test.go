@@ -48,10 +48,11 @@ func wantNoFaults(t *testing.T, b *webtest.Browser) {
 }
 
 const (
-	isLive  = `document.getElementById("live-state").dataset.state === "live"`
-	isOff   = `document.getElementById("live-state").dataset.state === "off"`
-	voices  = `document.querySelectorAll("#voice-list input").length > 3`
-	notices = `document.getElementById("notices").textContent`
+	firstPaint = `performance.getEntriesByName("first-contentful-paint")[0].startTime`
+	isLive     = `document.getElementById("live-state").dataset.state === "live"`
+	isOff      = `document.getElementById("live-state").dataset.state === "off"`
+	voices     = `document.querySelectorAll("#voice-list input").length > 3`
+	notices    = `document.getElementById("notices").textContent`
 )
 
 // tripsPast waits until that many replies more were heard.
@@ -68,9 +69,12 @@ func TestE2EPageLive(t *testing.T) {
 	b.Screen(1280, 800, false, true)
 	b.Go(s.url)
 	b.Until("the list of voices", voices)
-	paint := webtest.Eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0].startTime`)
+	paint := webtest.Eval[float64](b, firstPaint)
 	size := webtest.Eval[int](b, `[performance.getEntriesByType("navigation")[0], ...performance.getEntriesByType("resource")].reduce((n, e) => n + e.transferSize, 0)`)
-	t.Logf("first paint after %.0f ms, %d bytes loaded", paint, size)
+	b.Go(s.url + "/?again") // the browser itself has started by now
+	b.Until("the list of voices", voices)
+	again := webtest.Eval[float64](b, firstPaint)
+	t.Logf("first paint after %.0f ms in a browser that has just started, %.0f ms after that; %d bytes loaded", paint, again, size)
 	if size > 300_000 {
 		t.Errorf("the page loads %d bytes, want 300000 at most", size)
 	}
@@ -78,11 +82,7 @@ func TestE2EPageLive(t *testing.T) {
 	b.Click("#start")
 	b.Until("the voice to speak", isLive)
 	tripsPast(b, 100)
-	b.Click("#record")
-	tripsPast(b, 800)
-	b.Click("#record")
-	b.Until("the recording", `!document.getElementById("compare").hidden`)
-	wantAnotherVoice(t, download(b, "you.wav"), download(b, "alma.wav"))
+	record(t, b, 3)
 	b.Save("live.png")
 
 	figures := webtest.Eval[map[string]string](b, `({...document.getElementById("trip-p50").dataset})`)
@@ -118,9 +118,46 @@ func TestE2EPageControls(t *testing.T) {
 	eventually(t, "silence", func() bool { return session().Levels.InPeak < -100 })
 	b.Click("#mute")
 	eventually(t, "sound", func() bool { return session().Levels.InPeak > -40 })
+	b.Key("m")
+	b.Until("mute by its key", `document.getElementById("mute").getAttribute("aria-pressed") === "true"`)
+	b.Key("m")
+	b.Click("#monitor")
+	eventually(t, "monitoring", func() bool { return session().Settings.Monitor })
+	b.Click("#monitor")
+	eventually(t, "the voice again", func() bool { return !session().Settings.Monitor })
+	b.Click("#gate")
+	eventually(t, "the gate to open", func() bool { return !session().Settings.Gate.On })
+
+	b.Click("#talk-mode")
+	eventually(t, "silence until the key is held", func() bool { return session().Levels.InPeak < -100 })
+	b.Hold(" ", func() {
+		eventually(t, "sound while the key is held", func() bool { return session().Levels.InPeak > -40 })
+	})
+	eventually(t, "silence again", func() bool { return session().Levels.InPeak < -100 })
+	b.Click("#talk-mode")
+
+	b.Click(`#voice-list label:has([value="` + passthrough + `"])`) // of another pack: another stream
+	eventually(t, "the voice of another pack", func() bool { return session().Voice == passthrough })
+	tripsPast(b, 50)
 	b.Click("#start")
 	b.Until("the end", isOff)
 	eventually(t, "the session to end", func() bool { return s.status(t).Totals.SessionsActive == 0 })
+	wantNoFaults(t, b)
+}
+
+// The page is the remote control of the daemon's own sound card.
+func TestE2EPageSoundCard(t *testing.T) {
+	s, _ := startLive(t, startJACK(t))
+	b := webtest.Open(t, "")
+	b.Go(s.url)
+	b.Until("the sound card", `!document.getElementById("card").hidden && !document.getElementById("card-mute").disabled`)
+	b.Click("#card-mute")
+	eventually(t, "mute", func() bool { return s.device(t).Settings.Mute })
+	b.Until("mute to be shown", `document.getElementById("card-mute").getAttribute("aria-pressed") === "true"`)
+	b.Click("#card-mute")
+	eventually(t, "sound", func() bool { return !s.device(t).Settings.Mute })
+	b.Pick("#card-voice", "otto")
+	eventually(t, "the other voice", func() bool { return s.device(t).Voice == "otto" })
 	wantNoFaults(t, b)
 }
 
@@ -207,8 +244,8 @@ func TestE2EPageLooks(t *testing.T) {
 		for _, view := range []string{"live", "songs", "voices"} {
 			webtest.Eval[string](b, "location.hash = '#"+view+"'")
 			b.Until("the view", fmt.Sprintf(`!document.getElementById("view-%s").hidden`, view))
-			if view == "live" {
-				tripsPast(b, 600) // the spectrograms begin anew with another size
+			if view == "live" && os.Getenv("AUTOVOICED_SCREENSHOTS") != "" {
+				tripsPast(b, 900) // the spectrograms begin anew with another size
 			}
 			for _, fault := range webtest.Eval[[]string](b, audit) {
 				t.Errorf("%s, %s: %s", look.name, view, fault)
@@ -286,28 +323,54 @@ func download(b *webtest.Browser, name string) []float64 {
 	return out
 }
 
-// wantAnotherVoice holds what was heard against what was said: speech where speech was, and not the same sound.
-func wantAnotherVoice(t *testing.T, said, heard []float64) {
+// record records both sides through the page and compares them. Where the machine had no time for all chunks it tries again: what
+// is late is left out of a live voice, and then there is less to compare.
+func record(t *testing.T, b *webtest.Browser, attempts int) {
 	t.Helper()
+	const link = `(document.querySelector('#compare a[download="you.wav"]')?.href ?? "")`
+	for {
+		before := webtest.Eval[string](b, link)
+		b.Click("#record")
+		tripsPast(b, 800)
+		b.Click("#record")
+		b.Until("the recording", fmt.Sprintf("%s !== %q", link, before))
+		verdict, err := anotherVoice(download(b, "you.wav"), download(b, "alma.wav"))
+		attempts--
+		switch {
+		case err == nil:
+			t.Log(verdict)
+			return
+		case attempts == 0:
+			t.Error(err)
+			return
+		}
+		t.Logf("%v; once more", err)
+	}
+}
+
+// anotherVoice holds what was heard against what was said: speech where speech was, and not the same sound.
+func anotherVoice(said, heard []float64) (string, error) {
 	if len(said) != len(heard) || len(said) < 4*48000 {
-		t.Fatalf("%d samples were said and %d heard, want equally many and some seconds", len(said), len(heard))
+		return "", fmt.Errorf("%d samples were said and %d heard, want equally many and some seconds", len(said), len(heard))
 	}
 	const window = 4800
 	a, b := loudness(said, window), loudness(heard, window)
-	if c := correlation(a, b); c < 0.5 {
-		t.Errorf("loudness of what was said and heard correlates with %.2f, want 0.5 at least: speech is not where it was", c)
-	}
-	if peak := loudest(b); peak < -40 {
-		t.Errorf("the loudest tenth of a second is at %.0f dBFS: silence", peak)
-	}
+	where := correlation(a, b)
 	same := 0.0
 	for lag := -480; lag <= 480; lag += 4 {
 		same = max(same, math.Abs(correlation(said[480:len(said)-480], heard[480+lag:len(heard)-480+lag])))
 	}
-	if same > 0.6 {
-		t.Errorf("what was heard is what was said: the samples correlate with %.2f", same)
+	verdict := fmt.Sprintf("loudness of what was said and heard correlates with %.2f, the samples with %.2f at most; the loudest tenth of a second is at %.0f dBFS",
+		where, same, slices.Max(b))
+	switch {
+	case where < 0.5:
+		return "", fmt.Errorf("speech is not where it was: %s", verdict)
+	case slices.Max(b) < -40:
+		return "", fmt.Errorf("silence: %s", verdict)
+	case same > 0.6:
+		return "", fmt.Errorf("what was heard is what was said: %s", verdict)
 	}
-	t.Logf("loudness correlates with %.2f, samples with %.2f at most", correlation(a, b), same)
+	return verdict, nil
 }
 
 // loudness is the level of each window in dBFS, not less than -60.
@@ -319,14 +382,6 @@ func loudness(x []float64, window int) []float64 {
 			sum += v * v
 		}
 		out = append(out, max(-60, 10*math.Log10(sum/float64(window)+1e-12)))
-	}
-	return out
-}
-
-func loudest(x []float64) float64 {
-	out := math.Inf(-1)
-	for _, v := range x {
-		out = max(out, v)
 	}
 	return out
 }

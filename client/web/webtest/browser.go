@@ -15,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 )
 
@@ -146,6 +147,40 @@ func (b *Browser) Click(selector string) {
 func (b *Browser) Type(selector, text string) {
 	b.t.Helper()
 	run(b, "typing into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// Key presses a key and lets it go.
+func (b *Browser) Key(key string) {
+	b.t.Helper()
+	run(b, "key "+key, chromedp.KeyEvent(key))
+}
+
+// Hold does something while a key is held down.
+func (b *Browser) Hold(key string, while func()) {
+	b.t.Helper()
+	code := map[string]string{" ": "Space"}[key]
+	b.press(input.DispatchKeyEventTypeKeyDown, key, code)
+	while()
+	b.press(input.DispatchKeyEventTypeKeyUp, key, code)
+}
+
+func (b *Browser) press(kind input.DispatchKeyEventType, key, code string) {
+	b.t.Helper()
+	run(b, "key "+code, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: key, Code: code})
+		return err
+	}))
+}
+
+// Pick chooses an option of a list as a hand does: by a change that the page hears of.
+func (b *Browser) Pick(selector, value string) {
+	b.t.Helper()
+	Eval[string](b, fmt.Sprintf(`(() => {
+		const list = document.querySelector(%q);
+		list.value = %q;
+		list.dispatchEvent(new Event("change", { bubbles: true }));
+		return list.value;
+	})()`, selector, value))
 }
 
 // Choose gives files to a file input.

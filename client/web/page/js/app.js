@@ -5,6 +5,7 @@ import { Feed } from "./feed.js";
 import { Live } from "./live.js";
 import { hide, show } from "./notices.js";
 import { Profiles } from "./profiles.js";
+import { SoundCard } from "./soundcard.js";
 import { Songs } from "./songs.js";
 import { Voices } from "./voices.js";
 import { sentence, tell } from "./words.js";
@@ -18,6 +19,7 @@ const voices = new Voices();
 const live = new Live();
 const desk = new Console(live, voices);
 const views = { songs: new Songs(voices), voices: new Profiles(voices) };
+const card = new SoundCard(voices);
 const feed = new Feed();
 let away = true;
 
@@ -27,6 +29,7 @@ feed.addEventListener("status", ({ detail }) => {
   hide("gone");
   provider(detail);
   desk.watch(detail);
+  card.watch(detail);
 });
 feed.addEventListener("gone", ({ detail }) => {
   away = true;

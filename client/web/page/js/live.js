@@ -22,6 +22,7 @@ export class Live extends EventTarget {
   #retry = 0;
   #lostAt = 0;
   #timer = 0;
+  #awake = null;
 
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
@@ -30,6 +31,14 @@ export class Live extends EventTarget {
   #become(state) {
     this.state = state;
     this.#tell("state", state);
+    this.#stayAwake(state !== "off");
+  }
+
+  // A phone that darkens its screen takes the microphone away.
+  async #stayAwake(on) {
+    const lock = this.#awake;
+    this.#awake = on ? (lock ?? navigator.wakeLock?.request("screen").catch(() => null)) : null; // it may be refused
+    if (!on) (await lock)?.release();
   }
 
   // start opens everything. choice is {voice|profile, pitch, mix, gate, monitor, input, output, echo, noise, gain}. It throws what tell() can tell.
