@@ -6,11 +6,14 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -179,6 +182,85 @@ func TestE2EPageOutlivesTheDaemon(t *testing.T) {
 	b.Until("the voice to speak again", isLive)
 	tripsPast(b, 50)
 	b.Until("the good news", `!`+notices+`.includes("does not answer")`)
+}
+
+// A connection that is cut for a moment costs a moment of sound: the conversation, its settings and its ledger go on.
+func TestE2EPageComesBack(t *testing.T) {
+	s := startService(t)
+	line := startLine(t, strings.TrimPrefix(s.url, "http://"))
+	b := webtest.Open(t, microphone(t))
+	b.Go("http://" + line.address)
+	b.Until("the list of voices", voices)
+	b.Click("#start")
+	b.Until("the voice to speak", isLive)
+	tripsPast(b, 50)
+	before := s.status(t).Sessions[0]
+	line.cut()
+	eventually(t, "the voice to speak again", func() bool {
+		all := s.status(t).Sessions
+		return len(all) == 1 && !all[0].Away && all[0].Ledger.Out > before.Ledger.Out+uint64(before.Format.Rate)
+	})
+	tripsPast(b, 50)
+	after := s.status(t)
+	if len(after.Sessions) != 1 || after.Sessions[0].ID != before.ID || after.Totals.Sessions != 1 {
+		t.Errorf("%d sessions since the start, now %+v; want %s alone, gone on with", after.Totals.Sessions, after.Sessions, before.ID)
+	}
+}
+
+// line is a network between browser and daemon that can be cut.
+type line struct {
+	address string
+	mu      sync.Mutex
+	open    []net.Conn
+}
+
+func startLine(t *testing.T, daemon string) *line {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &line{address: listener.Addr().String()}
+	go func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", daemon)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			l.mu.Lock()
+			l.open = append(l.open, near, far)
+			l.mu.Unlock()
+			for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
+				go func() {
+					_, _ = io.Copy(pair[0], pair[1])
+					_ = pair[0].Close()
+				}()
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		l.cut()
+	})
+	return l
+}
+
+// cut ends all connections without a word.
+func (l *line) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.open {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = c.Close()
+	}
+	l.open = nil
 }
 
 // A daemon with a token: asked for once, kept for the tab, never in the address bar.

@@ -264,7 +264,7 @@ export class Console {
 
   // watch shows the stages of one of the daemon's sessions: this page's own while it speaks.
   watch(status) {
-    const own = this.live.ready?.session;
+    const own = this.live.session;
     const ids = status.sessions.map(({ id }) => id);
     const pick = $("stages-session");
     const kept = ids.includes(pick.value) ? pick.value : "";

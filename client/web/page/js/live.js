@@ -4,7 +4,6 @@ import { Fault } from "./wire.js";
 const CHUNK = 0.01; // seconds sent at a time
 const TIMINGS = 10; // a second
 const RETRIES = [0, 200, 500, 1000, 2000, 3000]; // ms before each attempt to get back; the last one over and over
-const RESUMABLE = 5000; // ms that the daemon keeps a session whose socket was lost
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
 // Live is the conversation: microphone, worklet, worker, daemon, headphones. It tells what happens by events:
@@ -145,7 +144,7 @@ export class Live extends EventTarget {
   #hear({ kind, message, ...data }) {
     if (kind === "figures") this.#tell("figures", data);
     if (kind === "take") this.#tell("take", data);
-    if (kind === "closed") this.#closed(data);
+    if (kind === "closed") this.#closed();
     if (kind !== "message") return;
     if (message.type === "ready") {
       this.ready = message;
@@ -169,6 +168,11 @@ export class Live extends EventTarget {
     if (message.fatal && !message.retryable) this.#fail(fault);
     else if (message.code === "unsupported" && ["voice", "profile"].includes(message.param)) this.#reopen();
     else this.#tell("fault", fault);
+  }
+
+  // session is what the daemon's status calls this conversation: the token to come back with begins with it.
+  get session() {
+    return this.ready?.session.replace(/-[^-]*$/, "");
   }
 
   // reopen begins another stream, for a voice that cannot be changed to in mid-stream.
@@ -196,8 +200,8 @@ export class Live extends EventTarget {
       return;
     }
     if (this.state !== "lost") return;
-    const resume = this.ready?.resume_seconds && performance.now() - this.#lostAt < RESUMABLE ? this.ready.session : null;
-    this.#connect(resume);
+    const kept = performance.now() - this.#lostAt < (this.ready?.resume_seconds ?? 0) * 1000;
+    this.#connect(kept ? this.ready.session : null);
   }
 
   #fail(fault) {

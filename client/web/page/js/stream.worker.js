@@ -6,6 +6,7 @@ import { Take } from "./take.js";
 const STALE = 300e3;
 const FLIGHT = 500e3;
 const STALL = 2000; // ms without a reply after which sending is tried again
+const SILENCE = 4000; // ms without a reply after which the connection counts as lost, whatever the network believes
 const LEAK = 20; // µs a chunk by which the least age is forgotten: the audio clock is not the computer's
 const REPORT = 10; // replies
 
@@ -39,19 +40,19 @@ class Stream {
       if (typeof data === "string") this.hear(JSON.parse(data));
       else this.receive(data);
     };
-    socket.onclose = ({ code, reason }) => {
-      if (socket !== this.socket) return;
-      this.socket = null;
-      postMessage({ kind: "closed", code, reason, wasReady: this.ready !== null });
-      this.ready = null;
-    };
+    socket.onclose = () => socket === this.socket && this.lose();
     this.format = start.format;
     this.ready = null;
-    this.sequence = 0;
+    if (!start.resume) this.sequence = 0;
     this.sent = [];
     this.sentTo = this.backTo = this.heardAt = 0;
     this.broken = true;
     this.socket = socket;
+  }
+
+  lose() {
+    this.close();
+    postMessage({ kind: "closed" });
   }
 
   say(message) {
@@ -73,6 +74,10 @@ class Stream {
   send({ captured, samples }) {
     this.take?.addInput(captured, samples);
     if (!this.ready) return;
+    if (this.heardAt > 0 && performance.now() - this.heardAt > SILENCE) {
+      this.lose();
+      return;
+    }
     if (this.stale(captured) || this.full()) {
       this.lost += samples.length;
       this.broken = true;
