@@ -209,7 +209,7 @@ func timeLabels(seconds float64) (all []label) {
 			break
 		}
 	}
-	for i := 0; float64(i)*step <= seconds*0.999; i++ {
+	for i := 0; float64(i)*step <= seconds*0.95; i++ { // a text at the very end would stand out of the field
 		t := float64(i) * step
 		all = append(all, label{100 * t / seconds, clock(t, step)})
 	}

@@ -80,6 +80,9 @@ func (t *TensorRT) facts() []fact {
 	if t.TargetMet {
 		target = "met"
 	}
+	if !t.Enabled {
+		target += ", and TensorRT was not active"
+	}
 	return []fact{
 		{"Audio duration", fmt.Sprintf("%.2f s", t.DurationSeconds)},
 		{"Conversion time", fmt.Sprintf("%.3f s", t.ElapsedSeconds)},

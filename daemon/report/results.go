@@ -85,7 +85,7 @@ func Load(folder string) (*Report, error) {
 		r.skip("Performance Benchmarks and Stage Breakdown", PerformanceFile, "`autovoiced convert SONG` writes it")
 	}
 	if r.TensorRT == nil {
-		r.skip("TensorRT Latency Test", TensorRTFile, "a run with TensorRT asked for writes it")
+		r.skip("TensorRT Latency Test", TensorRTFile, "`autovoiced convert SONG` writes it")
 	}
 	return r, nil
 }
