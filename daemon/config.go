@@ -26,6 +26,7 @@ type Config struct {
 	Voice      VoiceConfig      `yaml:"voice"`
 	Mixing     MixingConfig     `yaml:"mixing"`
 	Infer      infer.Config     `yaml:"infer"`
+	Jobs       JobsConfig       `yaml:"jobs"`
 	Status     StatusConfig     `yaml:"status"`
 	Log        LogConfig        `yaml:"log"`
 }
@@ -90,6 +91,15 @@ type MixingConfig struct {
 	Ceiling float64 `yaml:"ceiling_db" min:"-24" max:"0"`
 }
 
+// JobsConfig is the songs that clients send.
+type JobsConfig struct {
+	MaxUploadMB int           `yaml:"max_upload_mb" min:"1" max:"16384"`
+	Queue       int           `yaml:"queue" min:"1" max:"1000"`
+	Workers     int           `yaml:"workers" min:"1" max:"64"`
+	Keep        time.Duration `yaml:"keep" min:"1s" max:"168h"`
+	Folder      string        `yaml:"folder"`
+}
+
 // StatusConfig is how often the status is told.
 type StatusConfig struct {
 	Hz float64 `yaml:"hz" min:"1" max:"50"`
@@ -132,6 +142,7 @@ func Default() Config {
 		Voice:  VoiceConfig{Pitch: wire.PitchShift{Auto: true}},
 		Mixing: MixingConfig{DryWet: 1, Limiter: true, Ceiling: -1},
 		Infer:  infer.DefaultConfig(),
+		Jobs:   JobsConfig{MaxUploadMB: 1024, Queue: 8, Workers: 1, Keep: time.Hour},
 		Status: StatusConfig{Hz: 10},
 		Log:    LogConfig{Level: "info", Format: "auto"},
 	}

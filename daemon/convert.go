@@ -135,6 +135,7 @@ func (s *studio) songOptions(o ConvertOptions) song.Options {
 	if o.Preset != "" {
 		out.Preset = o.Preset
 	}
+	out.NewSeparator = s.separators.take
 	out.Separator, out.Shift, out.F0 = o.Separator, inferShift(*o.Pitch), o.F0
 	out.MinHz, out.MaxHz = s.cfg.Pitch.MinHz, s.cfg.Pitch.MaxHz
 	if s.cfg.Separation.Mode == stream.ModeGate {

@@ -43,6 +43,7 @@ type Daemon struct {
 	watchers atomic.Int64
 	uploads  atomic.Int64
 	hearing  chan struct{} // full while recordings are heard
+	jobs     *jobs
 	hard     context.Context
 	abandon  context.CancelFunc
 	phase    atomic.Value // string
@@ -66,6 +67,7 @@ func New(cfg Config, log *Log) (*Daemon, error) {
 	d.phase.Store(stateStarting)
 	d.feed = newFeed(d.Status)
 	d.live = newLive(d)
+	d.jobs = newJobs(d)
 	return d, nil
 }
 
@@ -115,6 +117,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return &VoiceError{err}
 	}
 	d.live.start()
+	d.jobs.start()
 	d.phase.Store(stateRunning)
 	close(d.ready)
 	d.log.Info().Str("listen", "http://"+listener.Addr().String()).Str("voice", d.defaultVoice).
@@ -130,13 +133,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return errors.Join(err, d.stop(server))
 }
 
-// stop ends everything in order: nobody new, sources end, pipelines drain, sessions close, models close,
+// stop ends everything in order: nobody new, sources end, pipelines drain, sessions close, songs are given up, models close,
 // goodbye, HTTP last.
 func (d *Daemon) stop(server *http.Server) error {
 	began := time.Now()
 	d.phase.Store(stateStopping)
 	_, before := d.sessions.look()
 	clients := d.guests.dismiss()
+	d.jobs.cancel() // songs leave the processors to those who hear their voice
 	d.live.finish()
 	err := d.drain()
 	active, after := d.sessions.look()
@@ -144,7 +148,7 @@ func (d *Daemon) stop(server *http.Server) error {
 		Uint64("frames_dropped", after.Ledger.DroppedFrames()-before.Ledger.DroppedFrames()).Int("left", len(active)).
 		Dur("took_ms", time.Since(began)).Msg("drained")
 
-	return errors.Join(err, d.close(), d.leave(server))
+	return errors.Join(err, d.jobs.stop(), d.close(), d.leave(server))
 }
 
 // leave says goodbye to who watches and ends HTTP.

@@ -10,7 +10,7 @@
 //	stream    a client of /v1/stream: socketSource is the only reader of the connection, socketSink encodes
 //	          into the outbox, whose goroutine is the only writer (stream_ws.go, socket.go, outbox.go)
 //	device    the sound card: portaudio's rings (live.go)
-//	convert   a file: as fast as it computes (convert.go)
+//	convert   a file, in the preset live: as fast as it computes (convert.go)
 //
 // So a recording that is converted, streamed, or streamed in other pieces gives the same samples. An automatic pitch
 // shift is the exception: a file is listened to first (speakerpitch.go), what comes live is not.
@@ -23,6 +23,12 @@
 // dropped when it has read nothing for the stall timeout.
 //
 // A flush ends a pipeline and begins another around the same stages, reset. The session's ledger goes on.
+//
+// # Songs
+//
+// Whole songs go another way (package song, convert.go): a client's lie in a queue of jobs with a folder each (jobs.go,
+// jobs_folder.go), come in over HTTP and are followed and fetched there (jobs_upload.go, jobs_http.go), and are worked on one after
+// another with the daemon's own voices. Songs in progress are given up when the daemon stops.
 //
 // # Status
 //

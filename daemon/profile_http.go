@@ -119,7 +119,7 @@ func (d *Daemon) removeProfile(w http.ResponseWriter, r *http.Request) {
 // httpStatus is the status of a plain answer that tells of an error.
 func httpStatus(c wire.Code) int {
 	switch c {
-	case wire.CodeUnknownProfile, wire.CodeUnknownSession:
+	case wire.CodeUnknownProfile, wire.CodeUnknownSession, wire.CodeUnknownJob:
 		return http.StatusNotFound
 	case wire.CodeNameTaken:
 		return http.StatusConflict
@@ -129,7 +129,7 @@ func httpStatus(c wire.Code) int {
 		return http.StatusUnprocessableEntity
 	case wire.CodeIdleTimeout:
 		return http.StatusRequestTimeout
-	case wire.CodeShuttingDown, wire.CodeTooManySessions:
+	case wire.CodeShuttingDown, wire.CodeTooManySessions, wire.CodeTooManyJobs:
 		return http.StatusServiceUnavailable
 	case wire.CodeInternal:
 		return http.StatusInternalServerError

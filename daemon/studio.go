@@ -20,6 +20,7 @@ type studio struct {
 	provider     infer.Provider // of the default voice, once it is open
 	warnings     []string
 	gpu          gpuFault
+	separators   separators
 	meters       meters
 }
 
@@ -69,7 +70,7 @@ func (s *studio) open() error {
 	return nil
 }
 
-func (s *studio) close() error { return s.voices.Close() }
+func (s *studio) close() error { return errors.Join(s.separators.close(), s.voices.Close()) }
 
 // firstVoice is the first that speaks, else the first there is.
 func firstVoice(voices []infer.VoiceInfo) string {

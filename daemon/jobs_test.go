@@ -1,0 +1,334 @@
+package daemon
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/dsp"
+	"github.com/autovoiced/autovoiced/stream/media"
+)
+
+// jobsDaemon keeps its songs in a folder of the test's.
+func jobsDaemon(t *testing.T, change ...func(*Config)) (d *testDaemon, folder string) {
+	t.Helper()
+	folder = filepath.Join(t.TempDir(), "jobs")
+	return serve(t, append([]func(*Config){func(c *Config) { c.Jobs.Folder = folder }}, change...)...), folder
+}
+
+// songForm is the body of a job; options is JSON, or "" for none.
+func songForm(t *testing.T, options, name string, song []byte) (kind string, body *bytes.Buffer) {
+	t.Helper()
+	body = new(bytes.Buffer)
+	form := multipart.NewWriter(body)
+	if options != "" {
+		if err := form.WriteField("options", options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if song != nil {
+		part, err := form.CreateFormFile("song", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := part.Write(song); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return form.FormDataContentType(), body
+}
+
+// call makes a request and reads its answer into the value, which may be nil.
+func call(t *testing.T, method, url, kind string, body io.Reader, into any) *http.Response {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", kind)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was only read
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if into != nil {
+		if err := json.Unmarshal(data, into); err != nil {
+			t.Fatalf("%s %s: %s: %v", method, url, data, err)
+		}
+	}
+	return response
+}
+
+func post(t *testing.T, d *testDaemon, options, name string, song []byte) (job wire.Job) {
+	t.Helper()
+	kind, body := songForm(t, options, name, song)
+	response := call(t, http.MethodPost, d.url+"/v1/convert", kind, body, &job)
+	if response.StatusCode != http.StatusAccepted || response.Header.Get("Location") != "/v1/convert/"+job.ID || job.ID == "" {
+		t.Fatalf("answered %d, %q, %+v", response.StatusCode, response.Header.Get("Location"), job)
+	}
+	return job
+}
+
+// followJob reads a job's events to the end.
+func followJob(t *testing.T, d *testDaemon, id string) (events []wire.Job) {
+	t.Helper()
+	response, err := http.Get(d.url + "/v1/convert/" + id + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was only read
+	if kind := response.Header.Get("Content-Type"); kind != "text/event-stream" {
+		t.Errorf("events are %q", kind)
+	}
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		text, is := strings.CutPrefix(lines.Text(), "data: ")
+		if !is {
+			continue
+		}
+		var job wire.Job
+		if err := json.Unmarshal([]byte(text), &job); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		events = append(events, job)
+	}
+	return events
+}
+
+func wavBytes(t *testing.T, rate int, seconds float64) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "song.wav")
+	writeWAV(t, path, rate, dsp.S16LE, buzz(int(seconds*float64(rate)), rate))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestJobFromSongToResult(t *testing.T) {
+	d, folder := jobsDaemon(t)
+	job := post(t, d, `{"voice":"tiny-low","preset":"fast","pitch_shift_semitones":3,"format":"flac","sample_rate":24000}`, "../my/song.wav", wavBytes(t, 22050, 1))
+	if job.Name != "song.wav" || job.AudioSeconds != 1 {
+		t.Errorf("queued as %+v", job)
+	}
+	events := followJob(t, d, job.ID)
+	if len(events) == 0 {
+		t.Fatal("no events")
+	}
+	last := events[len(events)-1]
+	for _, e := range events[:len(events)-1] {
+		if e.State.Final() || e.ID != job.ID {
+			t.Errorf("in between %+v", e)
+		}
+	}
+	r := last.Result
+	if last.State != wire.JobDone || last.Progress != 1 || last.Error != nil || last.Expires == nil || last.Speed <= 0 || r == nil {
+		t.Fatalf("at last %+v", last)
+	}
+	if r.URL != "/v1/convert/"+job.ID+"/result" || r.Rate != 24000 || r.Channels != 1 || r.Frames != 24000 || r.Voice != tinyVoice ||
+		r.PitchShift != 3 || r.RTF <= 0 || len(r.StageTimingsMS) != 5 || r.Provider.Active != "cpu" || r.TensorRT == nil {
+		t.Errorf("result %+v", r)
+	}
+	out := filepath.Join(t.TempDir(), "out.flac")
+	response, err := http.Get(d.url + r.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was only read
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := response.Header.Get("Content-Disposition"); response.Header.Get("Content-Type") != "audio/flac" || !strings.Contains(said, "song (tiny-low).flac") {
+		t.Errorf("the result is %q, %q", response.Header.Get("Content-Type"), said)
+	}
+	if err := os.WriteFile(out, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result, err := media.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer result.Close() //nolint:errcheck // it was only read
+	if result.Format() != media.FLAC || result.Rate() != 24000 || result.Frames() != 24000 {
+		t.Errorf("%v of %d frames at %d Hz", result.Format(), result.Frames(), result.Rate())
+	}
+	var all []wire.Job
+	if call(t, http.MethodGet, d.url+"/v1/convert", "", nil, &all); len(all) != 1 || all[0].ID != job.ID {
+		t.Errorf("the list is %+v", all)
+	}
+	if files := jobFiles(t, folder); len(files) != 1 {
+		t.Errorf("kept are %v, want the result alone", files)
+	}
+	if code := call(t, http.MethodDelete, d.url+"/v1/convert/"+job.ID, "", nil, nil).StatusCode; code != http.StatusNoContent {
+		t.Errorf("deleting answers %d", code)
+	}
+	for _, gone := range []string{"", "/events", "/result"} {
+		var e wire.Error
+		if code := call(t, http.MethodGet, d.url+"/v1/convert/"+job.ID+gone, "", nil, &e).StatusCode; code != http.StatusNotFound || e.Code != wire.CodeUnknownJob {
+			t.Errorf("%s of a job that is gone: %d, %+v", gone, code, e)
+		}
+	}
+	if code := call(t, http.MethodDelete, d.url+"/v1/convert/"+job.ID, "", nil, nil).StatusCode; code != http.StatusNotFound {
+		t.Errorf("deleting again answers %d", code)
+	}
+	if files := jobFiles(t, folder); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(folder); len(left) != 0 {
+		t.Errorf("after the daemon's end there are %v", left)
+	}
+}
+
+// jobFiles are the files below the folder of jobs.
+func jobFiles(t *testing.T, folder string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			files = append(files, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// TestJobsThatAreRefused: at once, by name, with nothing left behind.
+func TestJobsThatAreRefused(t *testing.T) {
+	d, folder := jobsDaemon(t, func(c *Config) { c.Jobs.MaxUploadMB = 1 })
+	good := wavBytes(t, 16000, 0.5)
+	for _, c := range []struct {
+		name, options string
+		song          []byte
+		status        int
+		code          wire.Code
+		param         string
+	}{
+		{"options", `{"pitch":3}`, good, http.StatusBadRequest, wire.CodeBadMessage, ""},
+		{"rate", `{"sample_rate":96000}`, good, http.StatusBadRequest, wire.CodeBadParam, "sample_rate"},
+		{"voice", `{"voice":"nobody"}`, good, http.StatusBadRequest, wire.CodeUnknownVoice, "voice"},
+		{"profile", `{"profile":"nobody"}`, good, http.StatusBadRequest, wire.CodeUnknownVoice, "profile"},
+		{"no song", `{}`, nil, http.StatusBadRequest, wire.CodeBadParam, "song"},
+		{"text", ``, []byte("milk and eggs, or what else is no song"), http.StatusUnprocessableEntity, wire.CodeBadAudio, "song"},
+		{"large", ``, make([]byte, 2<<20), http.StatusRequestEntityTooLarge, wire.CodeTooLarge, "song"},
+	} {
+		kind, body := songForm(t, c.options, c.name+".wav", c.song)
+		var e wire.Error
+		response := call(t, http.MethodPost, d.url+"/v1/convert", kind, body, &e)
+		if response.StatusCode != c.status || e.Code != c.code || c.param != "" && e.Param != c.param || strings.Contains(e.Message, folder) {
+			t.Errorf("%s: %d, %+v, want %d, %s of %q", c.name, response.StatusCode, e, c.status, c.code, c.param)
+		}
+	}
+	var e wire.Error
+	if code := call(t, http.MethodPost, d.url+"/v1/convert", "audio/wav", bytes.NewReader(good), &e).StatusCode; code != http.StatusBadRequest || e.Code != wire.CodeBadMessage {
+		t.Errorf("a bare file: %d, %+v", code, e)
+	}
+	if files := jobFiles(t, folder); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+	job := post(t, d, `{"preset":"fast"}`, "cut.flac", truncatedFLAC(t))
+	events := followJob(t, d, job.ID)
+	last := events[len(events)-1]
+	if last.State != wire.JobFailed || last.Error == nil || last.Error.Code != wire.CodeBadAudio || !strings.Contains(last.Error.Message, "cut.flac") || strings.Contains(last.Error.Message, folder) {
+		t.Errorf("a song that ends in the middle: %+v, %+v", last, last.Error)
+	}
+	if code := call(t, http.MethodGet, d.url+"/v1/convert/"+job.ID+"/result", "", nil, &e).StatusCode; code != http.StatusConflict {
+		t.Errorf("the result of a job that failed answers %d", code)
+	}
+}
+
+func truncatedFLAC(t *testing.T) []byte {
+	t.Helper()
+	data, err := os.ReadFile("../testdata/audio/sample.flac")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data[:len(data)/2]
+}
+
+// TestJobsWaitTheirTurn: as many as may, the rest is refused; who is forgotten makes room, also in the middle of its work.
+func TestJobsWaitTheirTurn(t *testing.T) {
+	d, folder := jobsDaemon(t, func(c *Config) { c.Jobs.Queue = 2 })
+	long, short := wavBytes(t, 48000, 120), wavBytes(t, 16000, 0.5)
+	running := post(t, d, `{"preset":"fast"}`, "long.wav", long)
+	look := func(id string) (job wire.Job) {
+		call(t, http.MethodGet, d.url+"/v1/convert/"+id, "", nil, &job)
+		return job
+	}
+	eventually(t, "the first job runs", func() bool { return look(running.ID).State == wire.JobRunning })
+	second, third := post(t, d, `{"preset":"fast"}`, "b.wav", short), post(t, d, `{"preset":"fast"}`, "c.wav", short)
+	if a, b := look(second.ID), look(third.ID); a.State != wire.JobQueued || a.Ahead != 1 || b.Ahead != 2 {
+		t.Errorf("those that wait: %+v, %+v", a, b)
+	}
+	kind, body := songForm(t, "", "d.wav", short)
+	var e wire.Error
+	response := call(t, http.MethodPost, d.url+"/v1/convert", kind, body, &e)
+	if response.StatusCode != http.StatusServiceUnavailable || e.Code != wire.CodeTooManyJobs || !e.Retryable || response.Header.Get("Retry-After") == "" {
+		t.Errorf("one too many: %d, %+v", response.StatusCode, e)
+	}
+	followed := make(chan []wire.Job, 1)
+	go func() { followed <- followJob(t, d, running.ID) }()
+	for _, id := range []string{second.ID, running.ID} {
+		call(t, http.MethodDelete, d.url+"/v1/convert/"+id, "", nil, nil)
+	}
+	if events := <-followed; len(events) > 0 && events[len(events)-1].State != wire.JobCancelled {
+		t.Errorf("who follows a job that is cancelled hears at last %+v", events[len(events)-1])
+	}
+	events := followJob(t, d, third.ID)
+	if last := events[len(events)-1]; last.State != wire.JobDone {
+		t.Errorf("the one that waited on: %+v", last)
+	}
+	eventually(t, "what was cancelled is gone", func() bool { return len(jobFiles(t, folder)) == 1 })
+	post(t, d, `{"preset":"fast"}`, "long.wav", long) // for the daemon's end to interrupt
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(folder); len(left) != 0 {
+		t.Errorf("after the daemon's end there are %v", left)
+	}
+}
+
+// TestJobsAreForgotten: after their time, and what a crash left behind at the next start.
+func TestJobsAreForgotten(t *testing.T) {
+	d, folder := jobsDaemon(t, func(c *Config) { c.Jobs.Keep = time.Second })
+	stale := filepath.Join(folder, "daemon-stale")
+	if err := os.MkdirAll(filepath.Join(stale, "song"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	job := post(t, d, `{"preset":"fast"}`, "a.wav", wavBytes(t, 16000, 0.5))
+	followJob(t, d, job.ID)
+	eventually(t, "the job is forgotten", func() bool {
+		return call(t, http.MethodGet, d.url+"/v1/convert/"+job.ID, "", nil, nil).StatusCode == http.StatusNotFound
+	})
+	if files := jobFiles(t, folder); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+	if _, err := os.Stat(stale); err == nil {
+		t.Error("what a crash left behind is still there")
+	}
+	if jobs := fmt.Sprint(d.jobs.list()); jobs != "[]" {
+		t.Errorf("jobs %s", jobs)
+	}
+}
