@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
@@ -34,12 +35,18 @@ func openVorbis(r io.ReadSeeker) (info, codec, error) {
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return info{}, nil, err
 	}
+	if err := checkVorbis(bufio.NewReader(r)); err != nil {
+		return info{}, nil, err
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return info{}, nil, err
+	}
 	v, err := oggvorbis.NewReader(r)
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return info{}, nil, errors.New("the file is truncated within the Ogg Vorbis header, or holds no audio")
 	case err != nil:
-		return info{}, nil, fmt.Errorf("header of Ogg Vorbis: %w", err)
+		return info{}, nil, fmt.Errorf("header of Ogg Vorbis: %w%s", err, convertFirst) // 5.1 among them
 	case v.Channels() < 1 || v.SampleRate() < 1:
 		return info{}, nil, fmt.Errorf("header of Ogg Vorbis: %d channels at %d Hz", v.Channels(), v.SampleRate())
 	}
