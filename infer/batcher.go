@@ -82,8 +82,6 @@ func newBatcher(c *Contract, p Policy, parallel int, single network, alone time.
 	switch {
 	case !c.Batch:
 		b.why = "the pack has no graph for many sessions"
-	case p.Provider != ProviderCPU && p.Provider != "":
-		b.why = "runs are shared on the CPU alone so far"
 	case p.Batch.Sessions == 1:
 		b.why = "infer.batch is 1"
 	}
@@ -200,7 +198,7 @@ func (b *batcher) finish(began time.Time, hops, size int, seats ...*seat) {
 }
 
 // work is the life of one worker.
-func (b *batcher) work(r *batchRun, seats []*seat) {
+func (b *batcher) work(r batchRun, seats []*seat) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -215,7 +213,7 @@ func (b *batcher) work(r *batchRun, seats []*seat) {
 }
 
 // serve runs those who wait, if there is room, and says whether it did.
-func (b *batcher) serve(r *batchRun, seats []*seat, timer *time.Timer) bool {
+func (b *batcher) serve(r batchRun, seats []*seat, timer *time.Timer) bool {
 	b.mu.Lock()
 	if len(b.queue) == 0 || b.running >= b.parallel || b.gathering {
 		b.mu.Unlock()
@@ -276,7 +274,7 @@ func (b *batcher) choose() (size, n int) {
 }
 
 // runTogether runs the seats and tells each. When that fails, each is sent to run alone: only who is at fault fails again.
-func (b *batcher) runTogether(r *batchRun, size int, seats []*seat) {
+func (b *batcher) runTogether(r batchRun, size int, seats []*seat) {
 	began := time.Now()
 	var err error
 	if size == 1 {

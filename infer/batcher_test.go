@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -399,3 +400,61 @@ func TestKeepWarm(t *testing.T) {
 		}
 	}
 }
+
+// The same with every tensor in a GPU's memory, where the states stay; also of who makes the common run fail.
+func TestTogetherInTheGPUsMemory(t *testing.T) {
+	const n, hops = 7, 40
+	signal := shiftedSpeech(hops)
+	reference := load(t, tinyBatch)
+	counters := onHostCUDA(t)
+	e := load(t, tinyBatch)
+	voices := crowd(t, e, n)
+	*counters.copies = 0
+	said, errs := speakAtOnce(t, voices, hops, signal)
+	for who, v := range voices {
+		check(t, errs[who])
+		x, f0 := signal(who)
+		if db := decibelsApart(said[who], alone(t, reference, v, x, f0)); !(db < -100) {
+			t.Errorf("session %d is %.0f dB apart from itself alone", who, db)
+		}
+	}
+	var runs, together uint64
+	for _, z := range e.Batching().Sizes[1:] {
+		runs, together = runs+z.Runs, together+z.Rows
+	}
+	if together == 0 {
+		t.Fatalf("none of %d hops ran together", n*hops)
+	}
+	*counters.fail = 719
+	_, errs = speakAtOnce(t, voices, 1, signal)
+	*counters.fail = 0
+	for who, err := range errs {
+		if !errors.Is(err, ErrGPULost) {
+			t.Errorf("session %d: %v, expected that the GPU is lost", who, err)
+		}
+	}
+}
+
+// A graph for a fixed number of sessions is the open one with that number of rows, and gives the same.
+func TestBatchOfAFixedSize(t *testing.T) {
+	needRuntime(t)
+	for _, file := range []string{tinyBatch, voicesFirst} {
+		model := read(t, file)
+		c, err := ReadContractBytes(file, model)
+		check(t, err)
+		fixed, err := batchOf(model, 4)
+		check(t, err)
+		s, err := readSignature(fixed)
+		check(t, err)
+		check(t, checkTensors("input", c.of(4).inputs(1), s.inputs))
+		check(t, checkTensors("output", c.of(4).outputs(1), s.outputs))
+		net, err := openNet(c.of(4), fixed, DefaultPolicy(), "")
+		check(t, err)
+		if _, err := warmUp(c.of(4), network{1, net}, DefaultPolicy()); err != nil {
+			t.Error(err)
+		}
+		check(t, net.Destroy())
+	}
+}
+
+const voicesFirst = "voices/first.onnx"

@@ -49,7 +49,7 @@ func (e *Engine) openBatches(model []byte) (nets []batchNet, err error) {
 		}
 		var net *netSession
 		if e.policy.Provider == ProviderTensorRT {
-			net, err = e.openTensorRT(whole, 1, n)
+			net, err = e.openTensorRTBatch(whole, n)
 		} else {
 			net, err = openNet(&e.contract, whole, e.policy, "")
 		}
@@ -59,6 +59,15 @@ func (e *Engine) openBatches(model []byte) (nets []batchNet, err error) {
 		nets = append(nets, batchNet{net, []int{n}})
 	}
 	return nets, nil
+}
+
+// PrepareBatches builds the engines of a GPU for many sessions, so that no session waits for them. A CPU needs none.
+func (e *Engine) PrepareBatches() error {
+	if e.batch == nil || e.policy.Provider == ProviderCPU || e.Batching().Separate != "" {
+		return nil
+	}
+	nets, err := e.batch.openNets()
+	return errors.Join(err, closeNets(nets))
 }
 
 func closeNets(nets []batchNet) error {
@@ -93,7 +102,7 @@ func (b *batcher) open() {
 
 // share measures the networks and works with them until the end.
 func (b *batcher) share(nets []batchNet) error {
-	runs := make([]*batchRun, 0, b.parallel)
+	runs := make([]batchRun, 0, b.parallel)
 	defer func() {
 		for _, r := range runs {
 			_ = r.close()
@@ -131,7 +140,7 @@ func (b *batcher) share(nets []batchNet) error {
 
 // survey measures a run of each size, and keeps the sizes that serve a session for less than a smaller one does and are over soon
 // enough.
-func (b *batcher) survey(r *batchRun, nets []batchNet) error {
+func (b *batcher) survey(r batchRun, nets []batchNet) error {
 	var sizes []BatchSize
 	each := b.alone
 	for _, n := range nets {

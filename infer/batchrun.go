@@ -16,7 +16,27 @@ type batchNet struct {
 
 // batchRun is one worker's tensors, a row for each session, bound once for each number of rows. Its worker owns it.
 // Rows are copied in and out: a session's own state stays in its binding, so it may run with others now and alone next.
-type batchRun struct {
+type batchRun interface {
+	// run does one run of so many rows, of which the first are the seats'. After an error the seats are as before.
+	run(size int, seats []*seat) error
+	// measure says how long a run of so many rows takes at least.
+	measure(p Policy, size int) (time.Duration, error)
+	close() error
+}
+
+func newBatchRun(c *Contract, nets []batchNet) (batchRun, error) {
+	gpu, err := gpuWanted(c, network{1, nets[0].net})
+	if err != nil {
+		return nil, err
+	}
+	if gpu {
+		return newGPUBatch(c, nets)
+	}
+	return newHostBatch(c, nets)
+}
+
+// hostBatch has its tensors in the host's memory; those for fewer rows are the beginnings of those for most.
+type hostBatch struct {
 	mel, f0, noise, speaker, state rows
 	audio, stateOut                rows
 	nets                           map[int]boundRows // by the number of rows
@@ -36,26 +56,21 @@ type rows struct {
 
 func (r rows) row(i int) []float32 { return r.all[i*r.each : (i+1)*r.each] }
 
-func newBatchRun(c *Contract, nets []batchNet) (*batchRun, error) {
-	r := &batchRun{nets: map[int]boundRows{}}
+func newHostBatch(c *Contract, nets []batchNet) (*hostBatch, error) {
+	r := &hostBatch{nets: map[int]boundRows{}}
 	most := 0
 	for _, n := range nets {
 		most = max(most, n.rows[len(n.rows)-1])
 	}
-	ins, outs := c.inputs(1), c.outputs(1)
 	held := map[string]rows{}
-	for _, t := range append(append([]tensor(nil), ins...), outs...) {
-		each := 1
-		for _, d := range t.shape {
-			each *= int(d)
-		}
-		held[t.name] = rows{make([]float32, most*each), each}
+	for _, t := range append(c.inputs(1), c.outputs(1)...) {
+		held[t.name] = rows{make([]float32, most*t.floats()), t.floats()}
 	}
 	r.mel, r.f0, r.noise, r.speaker, r.state = held["mel"], held["f0"], held["noise"], held["speaker"], held["state"]
 	r.audio, r.stateOut = held["audio"], held["state_out"]
 	for _, n := range nets {
 		for _, k := range n.rows {
-			if err := r.bind(n.net, k, together(ins, k), together(outs, k), held); err != nil {
+			if err := r.bind(n.net, k, c.of(k), held); err != nil {
 				return nil, errors.Join(fmt.Errorf("batches of %d: %w", k, err), r.close())
 			}
 		}
@@ -63,7 +78,7 @@ func newBatchRun(c *Contract, nets []batchNet) (*batchRun, error) {
 	return r, nil
 }
 
-func (r *batchRun) bind(net *netSession, k int, ins, outs []tensor, held map[string]rows) error {
+func (r *hostBatch) bind(net *netSession, k int, c *Contract, held map[string]rows) error {
 	io, err := net.CreateIoBinding()
 	if err != nil {
 		return err
@@ -77,12 +92,12 @@ func (r *batchRun) bind(net *netSession, k int, ins, outs []tensor, held map[str
 		r.tensors = append(r.tensors, v)
 		return bind(t.name, v)
 	}
-	for _, t := range ins {
+	for _, t := range c.inputs(1) {
 		if err := tie(t, io.BindInput); err != nil {
 			return err
 		}
 	}
-	for _, t := range outs {
+	for _, t := range c.outputs(1) {
 		if err := tie(t, io.BindOutput); err != nil {
 			return err
 		}
@@ -90,8 +105,7 @@ func (r *batchRun) bind(net *netSession, k int, ins, outs []tensor, held map[str
 	return nil
 }
 
-// run does one run of so many rows, of which the first are the seats'. After an error the seats are as before.
-func (r *batchRun) run(size int, seats []*seat) error {
+func (r *hostBatch) run(size int, seats []*seat) error {
 	for i, s := range seats {
 		g := s.bound.single
 		copy(r.mel.row(i), g.mel)
@@ -116,8 +130,7 @@ func (r *batchRun) run(size int, seats []*seat) error {
 	return nil
 }
 
-// measure says how long a run of so many rows takes at least.
-func (r *batchRun) measure(p Policy, size int) (time.Duration, error) {
+func (r *hostBatch) measure(p Policy, size int) (time.Duration, error) {
 	n := r.nets[size]
 	least, err := p.leastOf(3, func() error { return n.net.RunWithBinding(n.io) })
 	if err != nil {
@@ -126,7 +139,7 @@ func (r *batchRun) measure(p Policy, size int) (time.Duration, error) {
 	return least, nil
 }
 
-func (r *batchRun) close() error {
+func (r *hostBatch) close() error {
 	var errs []error
 	for _, n := range r.nets {
 		errs = append(errs, n.io.Destroy())

@@ -60,6 +60,9 @@ type Contract struct {
 	Frames    int `json:"frames,omitempty"`
 	Embedding int `json:"embedding,omitempty"`
 
+	// Sessions is how many a run serves at once: 0 in a pack, and for one. See of.
+	Sessions int `json:"sessions,omitempty"`
+
 	Licence string   `json:"licence"`
 	MadeBy  string   `json:"made_by"`
 	Sources []string `json:"sources"`
@@ -171,6 +174,7 @@ func parseContract(metadata map[string]string) (Contract, error) {
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		return Contract{}, fmt.Errorf("metadata %q: %w", contractKey, err)
 	}
+	c.Sessions = 0
 	return c, nil
 }
 
@@ -278,8 +282,19 @@ func (c *Contract) validateVoices() error {
 	return nil
 }
 
+// of is the contract of the pack's graph for so many sessions.
+func (c *Contract) of(sessions int) *Contract {
+	many := *c
+	many.Sessions = sessions
+	return &many
+}
+
 // inputs and outputs are the tensors that the graph for so many hops has, in the order we bind them.
-func (c *Contract) inputs(hops int) []tensor {
+func (c *Contract) inputs(hops int) []tensor { return together(c.inputsOfOne(hops), c.Sessions) }
+
+func (c *Contract) outputs(hops int) []tensor { return together(c.outputsOfOne(hops), c.Sessions) }
+
+func (c *Contract) inputsOfOne(hops int) []tensor {
 	if c.Kind == KindPassthrough {
 		return []tensor{floats("audio_in", c.HopIn)}
 	}
@@ -294,7 +309,7 @@ func (c *Contract) inputs(hops int) []tensor {
 	return in
 }
 
-func (c *Contract) outputs(hops int) []tensor {
+func (c *Contract) outputsOfOne(hops int) []tensor {
 	out := []tensor{floats("audio", hops*c.HopOut)}
 	if c.Kind == KindVoice && c.State > 0 {
 		out = append(out, floats("state_out", c.State))
@@ -302,8 +317,11 @@ func (c *Contract) outputs(hops int) []tensor {
 	return out
 }
 
-// together are the tensors of one session's run as those of several: a row for each.
+// together are the tensors of one session's run as those of several: a row for each. -1 leaves it open how many.
 func together(one []tensor, sessions int) []tensor {
+	if sessions == 0 {
+		return one
+	}
 	many := slices.Clone(one)
 	for i, t := range many {
 		many[i].shape = slices.Clone(t.shape)
@@ -342,10 +360,10 @@ func (c *Contract) checkGraphs(s signature) error {
 		err = many.readGraph(graph)
 	}
 	if err == nil {
-		err = checkTensors("input", together(c.inputs(1), -1), many.inputs)
+		err = checkTensors("input", c.of(-1).inputs(1), many.inputs)
 	}
 	if err == nil {
-		err = checkTensors("output", together(c.outputs(1), -1), many.outputs)
+		err = checkTensors("output", c.of(-1).outputs(1), many.outputs)
 	}
 	if err != nil {
 		return fmt.Errorf("graph for many sessions: %w", err)

@@ -54,6 +54,13 @@ static int cuda_copy(cuda *c, void *to, const void *from, size_t n, int kind, vo
   return err ? err : c->wait(stream);
 }
 
+// Copies rows within the device, in the stream's order.
+static int cuda_rows(cuda *c, void **to, void **from, int rows, size_t n, int wait, void *stream) {
+  int err = 0;
+  for (int i = 0; i < rows && !err; i++) err = c->copy(to[i], from[i], n, 3, stream);
+  return err || !wait ? err : c->wait(stream);
+}
+
 static int cuda_upload(cuda *c, void *to, const void *from, size_t n, void *to2, const void *from2, size_t n2, void *stream) {
   int err = c->copy(to, from, n, 1, stream);
   if (!err && n2) err = c->copy(to2, from2, n2, 1, stream);
@@ -228,6 +235,11 @@ func (d *device) upload(b *block, floats int, also *block) error {
 func (d *device) download(b *block, from, to int) error {
 	at := unsafe.Add(b.at, 4*from)
 	return d.cuda.err("download", C.cuda_copy(&d.cuda.c, unsafe.Pointer(&b.host[from]), at, C.size_t(4*(to-from)), 2, d.stream))
+}
+
+// copyRows copies so many floats each from place to place on the GPU; without wait, before whatever the device is told next.
+func (d *device) copyRows(to, from []unsafe.Pointer, floats int, wait bool) error {
+	return d.cuda.err("copy", C.cuda_rows(&d.cuda.c, &to[0], &from[0], C.int(len(to)), C.size_t(4*floats), truth(wait), d.stream))
 }
 
 // close gives everything back. It may be called again.

@@ -85,7 +85,7 @@ func (e *Engine) open(hops int) error {
 	}
 	n := network{hops: hops}
 	if e.policy.Provider == ProviderTensorRT {
-		n.net, err = e.openTensorRT(model, hops, 1)
+		n.net, err = e.openTensorRT(model, hops)
 	} else {
 		n.net, err = openNet(&e.contract, model, e.policy, "")
 	}

@@ -88,8 +88,8 @@ func openFile(c *Contract, file string, policy Policy, settings map[string]strin
 }
 
 // openTensorRT opens the engine of the graph for so many hops, and builds it first where there is none that is sound.
-func (e *Engine) openTensorRT(model []byte, hops, sessions int) (*netSession, error) {
-	built, err := e.builtEngine(model, hops)
+func (e *Engine) openTensorRT(model []byte, hops int) (*netSession, error) {
+	built, err := e.builtEngine(&e.contract, e.policy, model, hops)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,19 @@ func (e *Engine) openTensorRT(model []byte, hops, sessions int) (*netSession, er
 	return openFile(&e.contract, built.context(), e.policy, runOptions(built.Precision), "")
 }
 
-func (e *Engine) builtEngine(model []byte, hops int) (BuiltEngine, error) {
+// openTensorRTBatch is the same for one hop of so many sessions. It runs in the precision that the graph for one was found to be good in:
+// their arithmetic is the same.
+func (e *Engine) openTensorRTBatch(model []byte, sessions int) (*netSession, error) {
+	c, policy := e.contract.of(sessions), e.policy
+	policy.Precision = e.Provider().Precision
+	built, err := e.builtEngine(c, policy, model, 1)
+	if err != nil {
+		return nil, err
+	}
+	return openFile(c, built.context(), policy, runOptions(built.Precision), "")
+}
+
+func (e *Engine) builtEngine(c *Contract, policy Policy, model []byte, hops int) (BuiltEngine, error) {
 	cache, err := OpenEngineCache()
 	if err != nil {
 		return BuiltEngine{}, err
@@ -115,14 +127,14 @@ func (e *Engine) builtEngine(model []byte, hops int) (BuiltEngine, error) {
 		return BuiltEngine{}, err
 	}
 	ctx := buildContext()
-	b := &engineBuilder{ctx: ctx, contract: &e.contract, policy: e.policy, hops: hops, cache: cache, model: model}
-	key := EngineKey{Model: hash(model), Shapes: e.contract.shapes(hops), Hops: hops, Precision: e.policy.Precision, Machine: at.machine}
-	built, err := cache.get(ctx, key, e.contract.Name, b.build)
+	b := &engineBuilder{ctx: ctx, contract: c, policy: policy, hops: hops, cache: cache, model: model}
+	key := EngineKey{Model: hash(model), Shapes: c.shapes(hops), Hops: hops, Precision: policy.Precision, Machine: at.machine}
+	built, err := cache.get(ctx, key, c.title(), b.build)
 	if err != nil {
 		return BuiltEngine{}, err
 	}
 	return built, cache.once(at.id(), func() error {
-		_, err := try(ctx, trialRequest{Contract: &e.contract, Hops: hops, Policy: e.policy, Context: built.context(), Precision: built.Precision})
+		_, err := try(ctx, trialRequest{Contract: c, Hops: hops, Policy: policy, Context: built.context(), Precision: built.Precision})
 		return err
 	})
 }
@@ -170,6 +182,14 @@ func (b *engineBuilder) attempt(r trialRequest) (trialAnswer, error) {
 	}
 	r.Build, r.Context = false, filepath.Join(r.Dir, engineFile)
 	return try(b.ctx, r)
+}
+
+// title tells the graph for many sessions from that for one.
+func (c *Contract) title() string {
+	if c.Sessions == 0 {
+		return c.Name
+	}
+	return fmt.Sprintf("%s for %d sessions", c.Name, c.Sessions)
 }
 
 // shapes is the text of a graph's inputs and outputs.

@@ -82,7 +82,7 @@ func (r *trialRequest) do() (a trialAnswer, err error) {
 	if err == nil {
 		a.Nodes, err = placed.Nodes, placed.prove(ProviderTensorRT)
 	}
-	if err == nil && r.Precision == FP16 && r.Model != "" {
+	if err == nil && r.Precision == FP16 && r.Model != "" && r.Contract.Sessions == 0 {
 		a.Distance, err = r.compare()
 	}
 	return a, err

@@ -85,7 +85,7 @@ type enginesBuild struct {
 	Hops      []int  `placeholder:"N,…" help:"Of these hops a run alone (1 is live); unless told, of every number that a pack has a graph for."`
 }
 
-// Run builds the engines of every voice pack, for every number of hops that it has a graph for.
+// Run builds the engines of every voice pack, for every number of hops that it has a graph for, and for many sessions.
 func (c *enginesBuild) Run(e *env) error {
 	cfg, err := e.config()
 	if err != nil {
@@ -131,6 +131,9 @@ func (c *enginesBuild) pack(e *env, registry *infer.Registry, voice string) erro
 		if err := engine.Prepare(hops); err != nil {
 			return err
 		}
+	}
+	if err := engine.PrepareBatches(); err != nil {
+		return err
 	}
 	for _, w := range engine.Warnings() {
 		fmt.Fprintln(e.errOut, w)
