@@ -21,31 +21,56 @@ const handshakeTimeout = 10 * time.Second
 
 // Options say how to open a stream.
 type Options struct {
-	// Start is what the stream shall do; its Format is the format in both directions.
+	// Start is what the stream shall do. Its Format is how audio travels, in both directions; left out it is f32le,
+	// mono, at Rate.
 	Start wire.Start
+	// Rate is that of the samples that Send takes and Recv gives, in Hz, wire.MinRate to wire.MaxRate; 0 is 48000. The
+	// daemon brings them to the voice's own rate and back.
+	Rate int
 	// Token is needed by daemons that do not listen on loopback alone.
 	Token string
 	// Raw leaves the audio header out: no sequence numbers and no round trips.
 	Raw bool
+	// NoResume ends the stream when its connection is lost.
+	NoResume bool
 }
+
+// defaultRate is what sound cards have.
+const defaultRate = 48000
 
 // Dial opens a stream and waits until the daemon is ready for audio. server is the daemon's address, as
 // in "http://127.0.0.1:8484". A refusal is a *wire.Error.
 func Dial(ctx context.Context, server string, opts Options) (*Stream, error) {
+	if opts.Start.Format == (wire.Format{}) {
+		if opts.Rate == 0 {
+			opts.Rate = defaultRate
+		}
+		opts.Start.Format = wire.Format{Encoding: wire.F32LE, Rate: opts.Rate, Channels: 1}
+	}
+	if opts.Rate != 0 && opts.Rate != opts.Start.Format.Rate {
+		return nil, fmt.Errorf("client: rate %d Hz beside a format of %d Hz, want one of them", opts.Rate, opts.Start.Format.Rate)
+	}
+	conn, err := openStream(ctx, server, opts)
+	if err != nil {
+		return nil, err
+	}
+	s := newStream(server, conn, opts)
+	ready, err := begin(ctx, conn, opts.Start)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	s.ready.Store(ready)
+	s.format = ready.Format
+	return s, nil
+}
+
+func openStream(ctx context.Context, server string, opts Options) (*websocket.Conn, error) {
 	query := url.Values{}
 	if opts.Raw {
 		query.Set("framing", "raw")
 	}
-	conn, err := open(ctx, server, "/v1/stream", query, opts.Token)
-	if err != nil {
-		return nil, err
-	}
-	s := newStream(conn, opts)
-	if err := s.start(ctx, opts.Start); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return s, nil
+	return open(ctx, server, "/v1/stream", query, opts.Token)
 }
 
 // Watch calls fn with the daemon's status hz times a second, from this goroutine, until the context ends,
@@ -68,6 +93,9 @@ func Watch(ctx context.Context, server, token string, hz float64, fn func(*wire.
 			return readError(ctx, err)
 		}
 		m, err := wire.DecodeServer(data)
+		if errors.Is(err, wire.ErrUnknownType) {
+			continue // of a later version
+		}
 		if err != nil {
 			return err
 		}
@@ -148,13 +176,13 @@ func readError(ctx context.Context, err error) error {
 	}
 	var ce *websocket.CloseError
 	if !errors.As(err, &ce) {
-		return fmt.Errorf("client: connection lost: %w", err)
+		return &lostError{fmt.Errorf("client: connection lost: %w", err)}
 	}
 	switch ce.Code {
 	case websocket.CloseNormalClosure:
 		return io.EOF
 	case websocket.CloseAbnormalClosure: // no close frame came
-		return fmt.Errorf("client: connection lost: %w", io.ErrUnexpectedEOF)
+		return &lostError{fmt.Errorf("client: connection lost: %w", io.ErrUnexpectedEOF)}
 	}
 	for _, c := range wire.Codes() {
 		if string(c) == ce.Text {
