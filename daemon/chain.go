@@ -14,6 +14,7 @@ import (
 type chain struct {
 	stages     []stream.Stage
 	separation *stream.Separation
+	separator  infer.Separator // the first stage's model; nil: none
 	conversion *stream.Conversion
 	mixing     *stream.Mixing
 	f0Delay    time.Duration
@@ -28,26 +29,52 @@ var between = func(c infer.Converter) stream.Converter { return c }
 func (s *studio) newChain(e *infer.Engine, target infer.Target, hops int, sound wire.Settings) (c *chain, conv infer.Converter, err error) {
 	contract := e.Contract()
 	in, out := contract.SampleRateIn, contract.SampleRateOut
-	separation, err := stream.NewSeparation(in, s.cfg.Separation.config(sound.Gate))
-	if err != nil {
+	c = &chain{hops: hops}
+	defer func(made *chain) {
+		if err != nil {
+			err = errors.Join(err, made.close())
+		}
+	}(c)
+	if err = c.separate(s.cfg, in, sound.Gate); err != nil {
 		return nil, nil, err
 	}
 	f0, err := stream.NewF0Extraction(in, s.pitchConfig(contract.Kind))
 	if err != nil {
 		return nil, nil, err
 	}
-	c = &chain{separation: separation, f0Delay: f0.Delay(), hops: hops}
+	c.f0Delay = f0.Delay()
 	conv, err = c.cast(e, target, sound.Pitch)
 	if err != nil {
 		return nil, nil, err
 	}
 	c.conversion = stream.NewConversion(between(conv), conversionMode(e))
-	c.mixing, err = stream.NewMixing(in, out, c.conversion.Latency(), s.mixingConfig(sound))
+	c.mixing, err = stream.NewMixing(in, out, c.separation.Latency()+c.conversion.Latency(), s.mixingConfig(sound))
 	if err != nil {
 		return nil, nil, errors.Join(err, conv.Close())
 	}
-	c.stages = []stream.Stage{separation, f0, c.conversion, c.mixing}
+	c.stages = []stream.Stage{c.separation, f0, c.conversion, c.mixing}
 	return c, conv, nil
+}
+
+// separate makes the first stage, with the model that it may want.
+func (c *chain) separate(cfg Config, rate int, gate wire.Gate) (err error) {
+	settings := cfg.Separation.config(gate)
+	if cfg.Separation.Mode != stream.ModeModel {
+		c.separation, err = stream.NewSeparation(rate, settings)
+		return err
+	}
+	if c.separator, err = infer.NewLiveSeparator(cfg.Infer); err == nil {
+		c.separation, err = stream.NewModelSeparation(rate, settings, c.separator)
+	}
+	return err
+}
+
+// close gives back what the stages hold, but for the converter. Nothing runs any more.
+func (c *chain) close() error {
+	if c.separator == nil {
+		return nil
+	}
+	return c.separator.Close()
 }
 
 // cast starts a conversation with a target that fits between the stages. The caller closes it.
@@ -64,7 +91,7 @@ func conversionMode(e *infer.Engine) string {
 
 // gate is the noise gate as it is configured.
 func (c SeparationConfig) gate() wire.Gate {
-	return wire.Gate{On: c.Mode == stream.ModeGate, OpenDB: c.GateOpenDB, CloseDB: c.GateCloseDB}
+	return wire.Gate{On: c.Mode != stream.ModeBypass, OpenDB: c.GateOpenDB, CloseDB: c.GateCloseDB}
 }
 
 // config is the stage with a gate that may be another than configured. What is bypassed stays so until
@@ -74,7 +101,7 @@ func (c SeparationConfig) config(gate wire.Gate) stream.SeparationConfig {
 	out.Mode, out.HighPassHz = c.Mode, c.HighPassHz
 	out.OpenDB, out.CloseDB, out.Hold = gate.OpenDB, gate.CloseDB, c.GateHold
 	out.NoGate = !gate.On
-	if gate.On {
+	if gate.On && out.Mode == stream.ModeBypass {
 		out.Mode = stream.ModeGate
 	}
 	return out

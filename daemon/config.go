@@ -62,7 +62,7 @@ type StreamConfig struct {
 
 // SeparationConfig is the first stage: what is taken away from the captured signal.
 type SeparationConfig struct {
-	Mode        string        `yaml:"mode" oneof:"gate bypass"`
+	Mode        string        `yaml:"mode" oneof:"gate model bypass"`
 	HighPassHz  float64       `yaml:"high_pass_hz" min:"0" max:"500"`
 	GateOpenDB  float64       `yaml:"gate_open_db" min:"-90" max:"0"`
 	GateCloseDB float64       `yaml:"gate_close_db" min:"-90" max:"0"`

@@ -138,8 +138,9 @@ func (s *studio) songOptions(o ConvertOptions) song.Options {
 	out.NewSeparator = s.separators.take
 	out.Separator, out.Shift, out.F0 = o.Separator, inferShift(*o.Pitch), o.F0
 	out.MinHz, out.MaxHz = s.cfg.Pitch.MinHz, s.cfg.Pitch.MaxHz
-	if s.cfg.Separation.Mode == stream.ModeGate {
+	if s.cfg.Separation.Mode != stream.ModeBypass {
 		gate := s.cfg.Separation.config(s.cfg.Separation.gate())
+		gate.Mode = stream.ModeGate // a live model is not for files, which have better ones
 		out.Gate = &gate
 	}
 	out.Rate, out.Format, out.PCM = o.Rate, o.Format, o.PCM

@@ -181,7 +181,7 @@ func (s *session) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	err := errors.Join(recorded, s.closing, s.conv.Close())
+	err := errors.Join(recorded, s.closing, s.conv.Close(), s.chain.close())
 	for _, r := range s.retired {
 		err = errors.Join(err, r.conv.Close())
 	}

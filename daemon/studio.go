@@ -67,7 +67,19 @@ func (s *studio) open() error {
 		return fmt.Errorf("voice %s: %w", s.defaultVoice, err)
 	}
 	s.provider, s.warnings = engine.Provider(), engine.Warnings()
+	if s.cfg.Separation.Mode == stream.ModeModel {
+		return s.trySeparator()
+	}
 	return nil
+}
+
+// trySeparator makes the live separator once, so that its lack shows before somebody speaks.
+func (s *studio) trySeparator() error {
+	model, err := infer.NewLiveSeparator(s.cfg.Infer)
+	if err != nil {
+		return keyErrorf("separation.mode", "%q, allowed: gate or bypass, as there is no model: %v", stream.ModeModel, err)
+	}
+	return model.Close()
 }
 
 func (s *studio) close() error { return errors.Join(s.separators.close(), s.voices.Close()) }

@@ -62,6 +62,8 @@ type Contract struct {
 
 	// Sessions is how many a run serves at once: 0 in a pack, and for one. See of.
 	Sessions int `json:"sessions,omitempty"`
+	// Spectrum is what a live separator hears; others have none.
+	Spectrum *Spectrum `json:"spectrum,omitempty"`
 
 	Licence string   `json:"licence"`
 	MadeBy  string   `json:"made_by"`

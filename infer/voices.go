@@ -93,7 +93,7 @@ func (r *Registry) addFolder(files fs.FS, prefix string) error {
 		return fmt.Errorf("voices: %w", err)
 	}
 	for _, name := range names {
-		if name == speakerFile {
+		if name == speakerFile || name == separatorFile {
 			continue
 		}
 		model, err := fs.ReadFile(files, name)

@@ -11,12 +11,26 @@ import (
 // ModeBypass is the mode of a stage that does nothing.
 const ModeBypass = "bypass"
 
-// ModeGate is the separation that there is so far: a high-pass and a noise gate.
-const ModeGate = "gate"
+// The modes of separation that do something.
+const (
+	ModeGate  = "gate"  // a high-pass and a noise gate
+	ModeModel = "model" // a Separator takes the voice out of what else sounds; then as ModeGate
+)
+
+// Separator is what the separation stage needs of a model: it works in hops of one channel, and its vocals are Latency
+// frames late. It allocates nothing once warm; one goroutine calls it. Implemented by infer's live separator.
+type Separator interface {
+	Rate() int
+	Channels() int
+	Hop() int
+	Latency() int
+	Process(vocals, mixture [][]float32) error
+	Reset()
+}
 
 // SeparationConfig says what is taken out of the captured signal before the voice is looked for.
 type SeparationConfig struct {
-	Mode       string        // ModeGate or ModeBypass
+	Mode       string        // ModeGate, ModeBypass, or ModeModel where the stage has a model
 	NoGate     bool          // the high-pass alone
 	HighPassHz float64       // corner; 0: none. Rumble below a voice costs the pitch tracker
 	OpenDB     float64       // peak level in dBFS that opens the gate
@@ -38,8 +52,8 @@ func DefaultSeparationConfig() SeparationConfig {
 // Validate names the first setting that is out of range.
 func (c SeparationConfig) Validate() error {
 	switch {
-	case c.Mode != ModeGate && c.Mode != ModeBypass:
-		return fmt.Errorf("'mode' is %q, must be %q or %q", c.Mode, ModeGate, ModeBypass)
+	case c.Mode != ModeGate && c.Mode != ModeBypass && c.Mode != ModeModel:
+		return fmt.Errorf("'mode' is %q, must be %q, %q or %q", c.Mode, ModeGate, ModeModel, ModeBypass)
 	case !(c.HighPassHz >= 0 && c.HighPassHz <= 500):
 		return fmt.Errorf("'high_pass_hz' is %g, must be 0 to 500 Hz", c.HighPassHz)
 	}
@@ -53,9 +67,11 @@ func (c SeparationConfig) gate(rate int) dsp.GateConfig {
 	return g
 }
 
-// Separation is the first stage. It adds no latency.
+// Separation is the first stage. Without a model it adds no latency; with one, that of the model, in every mode, so
+// that modes can change while it runs.
 type Separation struct {
 	rate    int
+	model   *modelSeparation // nil: none
 	now     *separationPlan
 	newest  atomic.Pointer[separationPlan]
 	scratch []float32 // what the settings before would give, while they change
@@ -70,7 +86,19 @@ type separationPlan struct {
 
 // NewSeparation returns the stage for a signal of the given rate.
 func NewSeparation(rate int, cfg SeparationConfig) (*Separation, error) {
-	s := &Separation{rate: rate}
+	return newSeparation(&Separation{rate: rate}, cfg)
+}
+
+// NewModelSeparation returns the stage with a model, which stays the caller's to close.
+func NewModelSeparation(rate int, cfg SeparationConfig, model Separator) (*Separation, error) {
+	if model.Rate() != rate || model.Channels() != 1 {
+		return nil, fmt.Errorf("separation: 'mode' is %q, and the model separates %d channels at %d Hz, expected one at %d Hz, as the voice takes: use mode %q",
+			cfg.Mode, model.Channels(), model.Rate(), rate, ModeGate)
+	}
+	return newSeparation(&Separation{rate: rate, model: newModelSeparation(model)}, cfg)
+}
+
+func newSeparation(s *Separation, cfg SeparationConfig) (*Separation, error) {
 	if err := s.Set(cfg); err != nil {
 		return nil, err
 	}
@@ -83,8 +111,11 @@ func (s *Separation) Set(cfg SeparationConfig) error {
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("separation: %w", err)
 	}
+	if cfg.Mode == ModeModel && s.model == nil {
+		return fmt.Errorf("separation: 'mode' is %q, and there is no model: use mode %q", ModeModel, ModeGate)
+	}
 	plan := &separationPlan{cfg: cfg}
-	if cfg.Mode == ModeGate {
+	if cfg.Mode != ModeBypass {
 		if !cfg.NoGate {
 			plan.gate = dsp.NewGate(cfg.gate(s.rate))
 		}
@@ -104,12 +135,20 @@ func (s *Separation) Name() string { return StageSeparation }
 func (s *Separation) Mode() string { return s.newest.Load().cfg.Mode }
 
 // Latency implements Stage.
-func (s *Separation) Latency() time.Duration { return 0 }
+func (s *Separation) Latency() time.Duration {
+	if s.model == nil {
+		return 0
+	}
+	return dsp.Samples(s.model.Latency(), s.rate)
+}
 
 // Reset implements Stage.
 func (s *Separation) Reset() {
 	s.now = s.newest.Load()
 	s.now.reset()
+	if s.model != nil {
+		s.model.reset(s.now.cfg.Mode == ModeModel)
+	}
 }
 
 func (p *separationPlan) reset() {
@@ -130,6 +169,11 @@ func (s *Separation) Process(c *Chunk) error {
 		s.scratch = make([]float32, len(c.Samples))
 	}
 	newest := s.newest.Load()
+	if s.model != nil {
+		if err := s.model.process(c.Samples, newest.cfg.Mode == ModeModel); err != nil {
+			return err
+		}
+	}
 	if newest == s.now {
 		s.now.process(c.Samples)
 		return nil

@@ -47,6 +47,30 @@ func (u *upsampler) Convert(dst, src, f0 []float32) error {
 	return nil
 }
 
+// halver is a Separator that takes half of everything for the voice, late frames late.
+type halver struct {
+	rate, late int
+	delay      *dsp.Delay
+}
+
+func newHalver(rate, late int) *halver {
+	return &halver{rate: rate, late: late, delay: dsp.NewDelay(late)}
+}
+
+func (h *halver) Rate() int     { return h.rate }
+func (h *halver) Channels() int { return 1 }
+func (h *halver) Hop() int      { return h.rate / 100 }
+func (h *halver) Latency() int  { return h.late }
+func (h *halver) Reset()        { h.delay.Reset() }
+
+func (h *halver) Process(vocals, mixture [][]float32) error {
+	h.delay.Process(vocals[0], mixture[0])
+	for i := range vocals[0] {
+		vocals[0][i] /= 2
+	}
+	return nil
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -64,6 +88,14 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"separation gate": {InRate: 16000, New: func() stream.Stage { return must(stream.NewSeparation(16000, separation)) }},
 		"separation bypass": {InRate: 48000, Transparent: true, New: func() stream.Stage {
 			return must(stream.NewSeparation(48000, stream.SeparationConfig{Mode: stream.ModeBypass}))
+		}},
+		"separation model": {InRate: 16000, New: func() stream.Stage {
+			model := separation
+			model.Mode = stream.ModeModel
+			return must(stream.NewModelSeparation(16000, model, newHalver(16000, 37)))
+		}},
+		"separation model, bypassed": {InRate: 16000, Transparent: true, New: func() stream.Stage {
+			return must(stream.NewModelSeparation(16000, stream.SeparationConfig{Mode: stream.ModeBypass}, newHalver(16000, 37)))
 		}},
 		"f0": {InRate: 16000, Transparent: true, New: func() stream.Stage { return must(stream.NewF0Extraction(16000, f0)) }},
 		"f0 bypass": {InRate: 48000, Transparent: true, New: func() stream.Stage {
@@ -434,4 +466,53 @@ func TestEdgesKeepTheContract(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The model's share of the signal fades in and out over a chunk, in time with what it was, whichever mode is on.
+func TestSeparationModelComesAndGoes(t *testing.T) {
+	on := stream.SeparationConfig{Mode: stream.ModeModel, NoGate: true}
+	on.OpenDB, on.CloseDB, on.RangeDB = -50, -56, -60
+	off := on
+	off.Mode = stream.ModeBypass
+	s := must(stream.NewModelSeparation(16000, on, newHalver(16000, 40)))
+	if s.Latency() != dsp.Samples(40, 16000) {
+		t.Errorf("latency %v, expected that of the model", s.Latency())
+	}
+	at := 0
+	next := func() []float32 {
+		c := &stream.Chunk{Rate: 16000, Samples: make([]float32, 160)}
+		for i := range c.Samples {
+			c.Samples[i] = float32(at + i)
+		}
+		at += 160
+		if err := s.Process(c); err != nil {
+			t.Fatal(err)
+		}
+		return c.Samples
+	}
+	share := func(x []float32, i int) float32 { return x[i] / float32(at-160+i-40) }
+	next()
+	if x := next(); share(x, 5) != 0.5 || share(x, 150) != 0.5 {
+		t.Errorf("with the model %g and %g of the signal, expected half", share(x, 5), share(x, 150))
+	}
+	if err := s.Set(off); err != nil {
+		t.Fatal(err)
+	}
+	x := next()
+	for i := 1; i < len(x); i++ {
+		if share(x, i) < share(x, i-1)-1e-5 {
+			t.Fatalf("sample %d: the share falls while the model leaves", i)
+		}
+	}
+	if x := next(); share(x, 5) != 1 {
+		t.Errorf("without the model %g of the signal, expected all of it", share(x, 5))
+	}
+	for want, err := range map[string]error{
+		"there is no model": must(stream.NewSeparation(16000, off)).Set(on),
+		"one at 48000 Hz":   func() error { _, err := stream.NewModelSeparation(48000, on, newHalver(16000, 1)); return err }(),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, expected %q", err, want)
+		}
+	}
 }

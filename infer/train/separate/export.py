@@ -1,0 +1,80 @@
+"""Writes the live separator as a pack: one ONNX file that runs a hop, with its contract in the metadata.
+
+    python3 export.py sieve.pt OUT.onnx
+    python3 export.py --untrained OUT.onnx          # of chance, to try programs with
+
+Weights lie in half precision, which is what training rounded them to. The file is held against PyTorch before it is kept.
+"""
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import export as pack  # noqa: E402  (the voice's)
+from model import BINS, HEARD, HOP, LATE, RATE, SIZE, Sieve, Step  # noqa: E402
+
+SOURCES = ['LibriSpeech train-clean-100 (236 speakers, one utterance each), CC BY 4.0: speech, and singing made of it with WORLD (BSD)',
+           'music composed by infer/train/separate/compose.py, played by FluidSynth with the FluidR3 GM sound font, MIT',
+           'noises synthesised while training']
+
+
+def contract(step, name):
+    return {'format': 1, 'kind': 'separator', 'name': name, 'sample_rate_in': RATE, 'sample_rate_out': RATE, 'hop_in': HOP, 'hop_out': HOP,
+            'lookahead_ms': 1000 * LATE / RATE, 'state': step.first_state().numel(), 'spectrum': {'size': SIZE, 'synthesised': HEARD, 'bins': BINS, 'scale': 1 / 16},
+            'licence': 'Apache-2.0', 'made_by': 'infer/train/separate', 'sources': SOURCES}
+
+
+def trace(step):
+    import tempfile
+    with tempfile.TemporaryDirectory() as d:
+        torch.onnx.export(step, (torch.randn(1, 2, BINS), step.first_state()), f'{d}/traced.onnx', input_names=['spectrum', 'state'],
+                          output_names=['mask', 'state_out'], opset_version=pack.OPSET, dynamo=False)
+        options = ort.SessionOptions()
+        options.graph_optimization_level, options.optimized_model_filepath = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC, f'{d}/folded.onnx'
+        ort.InferenceSession(f'{d}/traced.onnx', options, providers=['CPUExecutionProvider'])
+        return pack.clean(onnx.load(f'{d}/folded.onnx').graph, 'separator')
+
+
+def compare(step, model, hops=300):
+    "-> how far ONNX Runtime is from PyTorch after so many hops, dB of the largest value of a mask"
+    session = ort.InferenceSession(model.SerializeToString(), providers=['CPUExecutionProvider'])
+    want, got, far, loudest = step.first_state(), step.first_state().numpy(), 0.0, 1e-9
+    with torch.no_grad():
+        for _ in range(hops):
+            spectrum = torch.randn(1, 2, BINS) * 0.02
+            mask, want = step(spectrum, want)
+            again, got = session.run(None, {'spectrum': spectrum.numpy(), 'state': got})
+            far, loudest = max(far, float(np.abs(again - mask.numpy()).max())), max(loudest, float(mask.abs().max()))
+    return 20 * math.log10(far / loudest + 1e-12)
+
+
+def main(weights, out):
+    if weights == '--untrained':
+        torch.manual_seed(5)
+        sieve = Sieve(16, 4, [1, 2])
+    else:
+        kept = torch.load(weights, map_location='cpu')
+        sieve = Sieve(**kept['shape'])
+        sieve.load_state_dict(kept['sieve'])
+    with torch.no_grad():
+        for p in sieve.parameters():
+            p.copy_(p.half().float())
+    step = Step(sieve.eval())
+    model = onnx.helper.make_model(trace(step), opset_imports=[onnx.helper.make_opsetid('', pack.OPSET)], ir_version=8, producer_name='autovoiced', producer_version='2')
+    onnx.helper.set_model_props(model, {'autovoiced': json.dumps(contract(step, Path(out).stem))})
+    onnx.checker.check_model(model, full_check=True)
+    difference = compare(step, model)
+    onnx.save(model, out)
+    print(f'{out}: {model.ByteSize() / 1e6:.2f} MB, {len(model.graph.node)} nodes, {sum(p.numel() for p in sieve.parameters())} weights, '
+          f'state {step.first_state().numel()}; largest difference to PyTorch {difference:.0f} dB')
+    return difference > -60
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:3]))
