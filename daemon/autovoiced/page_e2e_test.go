@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/autovoiced/autovoiced/client"
 	"github.com/autovoiced/autovoiced/client/web/webtest"
 	"github.com/autovoiced/autovoiced/client/wire"
 )
@@ -44,8 +46,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 func wantNoFaults(t *testing.T, b *webtest.Browser) {
 	t.Helper()
-	faults := slices.DeleteFunc(b.Faults(), func(fault string) bool { return strings.Contains(fault, "/v1/convert") }) // until the daemon has it
-	if len(faults) > 0 {
+	if faults := b.Faults(); len(faults) > 0 {
 		t.Errorf("the page complains:\n%s", strings.Join(faults, "\n"))
 	}
 }
@@ -299,6 +300,29 @@ func TestE2EPageWithoutMicrophone(t *testing.T) {
 	if all := s.status(t).Totals; all.Sessions != 0 {
 		t.Errorf("%d sessions were begun without a microphone", all.Sessions)
 	}
+	wantNoFaults(t, b)
+}
+
+// A full daemon is told at once, and not tried again behind the user's back.
+func TestE2EPageFull(t *testing.T) {
+	s := startService(t, "AUTOVOICED_HTTP_MAX_SESSIONS=1")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*webtest.Patience)
+	defer cancel()
+	format := wire.Format{Encoding: wire.F32LE, Rate: 16000, Channels: 1}
+	other, err := client.Dial(ctx, s.url, client.Options{Start: wire.Start{Voice: passthrough, Format: format}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := webtest.Open(t, microphone(t))
+	b.Go(s.url)
+	b.Until("the list of voices", voices)
+	b.Click("#start")
+	b.Until("words", notices+`.includes("full")`)
+	b.Until("the start to be given up", isOff)
+	_ = other.Close()
+	eventually(t, "room", func() bool { return s.status(t).Totals.SessionsActive == 0 })
+	b.Click("#start")
+	b.Until("the voice to speak", isLive)
 	wantNoFaults(t, b)
 }
 

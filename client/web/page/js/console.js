@@ -264,8 +264,8 @@ export class Console {
 
   // watch shows the stages of one of the daemon's sessions: this page's own while it speaks.
   watch(status) {
-    const own = this.live.session;
     const ids = status.sessions.map(({ id }) => id);
+    const own = ids.find((id) => this.live.isOwn(id));
     const pick = $("stages-session");
     const kept = ids.includes(pick.value) ? pick.value : "";
     pick.replaceChildren(...status.sessions.map(({ id, voice }) => new Option(id === own ? `this page (${voice})` : `${id} (${voice})`, id)));

@@ -165,14 +165,14 @@ export class Live extends EventTarget {
       this.#lostAt = 0;
       return;
     }
-    if (message.fatal && !message.retryable) this.#fail(fault);
+    if (message.fatal && (!message.retryable || this.state === "starting")) this.#fail(fault);
     else if (message.code === "unsupported" && ["voice", "profile"].includes(message.param)) this.#reopen();
     else this.#tell("fault", fault);
   }
 
-  // session is what the daemon's status calls this conversation: the token to come back with begins with it.
-  get session() {
-    return this.ready?.session.replace(/-[^-]*$/, "");
+  // isOwn says whether the daemon's status means this conversation by an id: the token to come back with begins with it.
+  isOwn(id) {
+    return this.ready !== null && `${this.ready.session}-`.startsWith(`${id}-`);
   }
 
   // reopen begins another stream, for a voice that cannot be changed to in mid-stream.
@@ -184,6 +184,10 @@ export class Live extends EventTarget {
   // closed: the socket went without being asked to.
   #closed() {
     if (this.state === "off") return;
+    if (this.state === "starting") {
+      this.#fail(new Fault("", "the daemon closed the conversation before it began; its log may say why"));
+      return;
+    }
     if (this.state !== "lost") {
       this.#lostAt = performance.now();
       this.#become("lost");

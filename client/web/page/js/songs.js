@@ -7,6 +7,7 @@ import { sentence, tell } from "./words.js";
 
 const RETRY = 2000; // ms before a lost event stream is asked for again
 const over = (state) => ["done", "failed", "cancelled"].includes(state);
+const SHORT = { separation: "separation", f0_extraction: "pitch", conversion: "conversion", mixing: "mixing" };
 const STAGES = { separation: "separating voice and music", f0_extraction: "following the pitch", conversion: "converting the voice", mixing: "mixing", decoding: "reading", encoding: "writing" };
 
 // Songs is the view that converts whole songs: each is a job of the daemon, from here or from elsewhere.
@@ -154,9 +155,8 @@ export class Songs {
     const open = el("button", { type: "button", class: "tool small", onclick: () => this.#listen(entry) }, icon("play"), "Listen");
     const save = el("a", { class: "tool small", href: address(entry.job.result.url), download: resultName(entry.job) }, icon("download"), "Download");
     entry.stage.replaceChildren(el("div", { class: "deck opened" }, open, save));
-    const { notes = [], separation } = entry.job.result;
-    const told = separation === "none" ? ["voice and music were not separated", ...notes] : notes;
-    if (told.length) entry.row.append(el("ul", { class: "warnings" }, ...told.map((note) => el("li", {}, sentence(note)))));
+    const { notes = [], stage_timings_ms } = entry.job.result;
+    entry.row.append(...shares(stage_timings_ms), ...notes.map((note) => el("p", { class: "note" }, sentence(note))));
     if (fresh && entry.file) this.#listen(entry);
   }
 
@@ -191,6 +191,21 @@ export class Songs {
   }
 }
 
+// shares show how much of the time each stage took.
+function shares(timings) {
+  const stages = Object.keys(SHORT).filter((stage) => timings?.[stage] > 0);
+  const all = stages.reduce((sum, stage) => sum + timings[stage], 0);
+  const coloured = (name, stage, ...children) => {
+    const node = el(name, {}, ...children);
+    node.style.setProperty("--colour", `var(--${stage})`);
+    node.style.setProperty("--share", `${((100 * timings[stage]) / all).toFixed(1)}%`);
+    return node;
+  };
+  if (all === 0) return [];
+  const legend = stages.map((stage) => coloured("li", stage, `${SHORT[stage]} `, el("b", {}, `${number(timings[stage] / 1000)} s`)));
+  return [el("div", { class: "parts", "aria-hidden": "true" }, ...stages.map((stage) => coloured("i", stage))), el("ul", { class: "legend" }, ...legend)];
+}
+
 const decode = async (blob, rate) => new OfflineAudioContext(2, 1, rate).decodeAudioData(await blob.arrayBuffer());
 
 function resultName({ name, result }) {
@@ -204,9 +219,9 @@ function words(job) {
   if (job.state === "failed") return job.error?.message ?? "Failed";
   if (job.state === "cancelled") return "Cancelled";
   if (job.state === "done") {
-    const { voice, rate, rtf, pitch_shift_semitones } = job.result;
+    const { voice, rate, pitch_shift_semitones } = job.result;
     const shift = pitch_shift_semitones ? ` · ${pitch_shift_semitones > 0 ? "+" : "−"}${number(Math.abs(pitch_shift_semitones), 1)} semitones` : "";
-    return `${voice}${shift} · ${clock(job.audio_seconds)} at ${number(rate / 1000, 1)} kHz · in ${number(job.elapsed_seconds)} s, ${number(rtf ? 1 / rtf : job.speed)} times real time`;
+    return `${voice}${shift} · ${clock(job.audio_seconds)} at ${number(rate / 1000, 1)} kHz · in ${number(job.elapsed_seconds)} s, ${number(job.speed)} times real time`;
   }
   const left = job.eta_seconds > 0 ? ` · ${clock(job.eta_seconds)} left` : "";
   return `${percent} · ${STAGES[job.stage] ?? job.stage ?? "converting"}${job.speed ? ` · ${number(job.speed)} times real time` : ""}${left}`;

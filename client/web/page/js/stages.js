@@ -41,7 +41,7 @@ export class Stages {
     if (!ctx) return;
     const s = ctx.scale;
     const { width, height } = canvas;
-    const left = 34 * s;
+    const left = 40 * s;
     const top = 8 * s;
     const worst = Math.max(...this.#bars.map(sum), 0);
     const most = Math.max(this.#budget * 1.1, Math.min(worst * 1.05, this.#budget * 4));

@@ -3,10 +3,10 @@ import { Figures, number } from "./figures.js";
 
 const PARTS = [
   ["microphone", "--in", "microphone"],
-  ["voice", "--algorithm", "the voice's own delay"],
-  ["compute", "--conversion", "computing and queues"],
-  ["transport", "--f0_extraction", "network and browser"],
-  ["buffer", "--mixing", "buffer before your ears"],
+  ["voice", "--algorithm", "the voice's delay"],
+  ["compute", "--conversion", "computing"],
+  ["transport", "--f0_extraction", "transport"],
+  ["buffer", "--mixing", "buffer"],
   ["headphones", "--out", "headphones"],
 ];
 

@@ -12,6 +12,7 @@ const microphone = {
 const daemon = {
   gone: "The daemon does not answer. It may have been stopped, or the network is down.",
   too_many_sessions: "The daemon is full: as many voices are speaking as it allows. Wait until one ends, or raise http.max_sessions.",
+  overloaded: "The machine is busy: one more voice would make all of them late. Wait until one ends, or raise http.max_load.",
   too_many_jobs: "As many songs wait as the daemon allows. Wait until one is done.",
   too_large: "The file is larger than the daemon takes.",
   shutting_down: "The daemon is being stopped. This page goes on when it is back.",
