@@ -3,11 +3,11 @@ import { Ring } from "./ring.js";
 // Times in seconds. Delay is what we fight: a reply is played as late as the latest replies of late have come, and no later.
 const CAPACITY = 2;
 const MARGIN = 0.003; // on top of that; the audio thread takes its turns every 2.7 ms
-const BUCKET = 0.1; // of each, the latest reply is remembered
-const BUCKETS = 60;
-const OUTLIERS = 2; // buckets among these, that may run dry rather than be waited for
+const BUCKET = 0.25; // of each, the latest reply is remembered
+const BUCKETS = 32;
+const OUTLIERS = 2; // buckets among these, that may run dry rather than be waited for: one hiccup, which may touch two of them
 const GUESS = 0.006; // jitter while little is known
-const KNOWN = 10; // buckets
+const KNOWN = 4; // buckets
 const TOO_LATE = 0.3; // more than this is what an interruption left behind: it is skipped at once
 const SLACK = 0.0015; // not worth a cut
 const OVERLAP = 0.003;
