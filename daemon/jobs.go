@@ -30,6 +30,7 @@ type jobs struct {
 	mu      sync.Mutex
 	all     []*job // in the order in which they came
 	waiting int    // reserved or queued
+	tally   jobTally
 	folder  *jobsFolder
 	closed  bool
 
@@ -220,6 +221,7 @@ func (j *jobs) drop(one *job) {
 	}
 	if !one.look.State.Final() {
 		one.end(wire.JobCancelled, nil)
+		j.tally.count(&one.look)
 	}
 	j.all = slices.DeleteFunc(j.all, func(other *job) bool { return other == one })
 	if !one.running {
@@ -380,6 +382,7 @@ func (j *jobs) finish(one *job, r Result, err error) {
 		}
 		one.end(wire.JobFailed, fault)
 	}
+	j.tally.count(&one.look)
 }
 
 func (one *job) wire(r Result) *wire.JobResult {

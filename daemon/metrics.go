@@ -34,6 +34,7 @@ type metricsLook struct {
 	kinds      map[string]stream.Meters
 	logDropped uint64
 	built      uint64 // engines
+	jobs       jobsLook
 }
 
 // metrics collects the families when a scrape asks, from counters that are there anyway: audio does nothing for it.
@@ -44,7 +45,7 @@ type metrics struct {
 }
 
 func newMetrics(d *Daemon) *metrics {
-	m := &metrics{d: d, families: slices.Concat(daemonFamilies, providerFamilies, sessionFamilies, pipelineFamilies, deviceFamilies)}
+	m := &metrics{d: d, families: slices.Concat(daemonFamilies, providerFamilies, sessionFamilies, pipelineFamilies, batchFamilies, jobFamilies, deviceFamilies)}
 	for _, f := range m.families {
 		m.descs = append(m.descs, prometheus.NewDesc(f.name, f.help, f.labels, nil))
 	}
@@ -67,7 +68,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
-	look := &metricsLook{m.d.Status(), m.d.meters.look(), m.d.log.Dropped(), m.d.building.built.Load()}
+	look := &metricsLook{m.d.Status(), m.d.meters.look(), m.d.log.Dropped(), m.d.building.built.Load(), m.d.jobs.figures()}
 	bounds := meterBounds()
 	for i, f := range m.families {
 		desc := m.descs[i]
@@ -96,9 +97,9 @@ func isCounter(name string) bool {
 	return len(name) > len(suffix) && name[len(name)-len(suffix):] == suffix
 }
 
-func tellAll[N int | uint64](counts map[string]N, tell tell) {
+func tellAll[K ~string, N int | uint64](counts map[K]N, tell tell) {
 	for _, key := range slices.Sorted(maps.Keys(counts)) {
-		tell(float64(counts[key]), key)
+		tell(float64(counts[key]), string(key))
 	}
 }
 

@@ -114,3 +114,33 @@ func TestMetricsOutliveSessions(t *testing.T) {
 		t.Errorf("%v frames dropped, want a 0 that can be seen", got)
 	}
 }
+
+// TestMetricsOfSongs: a song that is done stays counted when it is forgotten, and one that is taken back is counted as such.
+func TestMetricsOfSongs(t *testing.T) {
+	d, _ := jobsDaemon(t)
+	done := post(t, d, `{"voice":"tiny-low","preset":"fast"}`, "song.wav", wavBytes(t, 22050, 1))
+	followJob(t, d, done.ID)
+	forget := func(id string) {
+		t.Helper()
+		if !d.jobs.forget(id) {
+			t.Errorf("no job %s", id)
+		}
+	}
+	forget(done.ID)
+	forget(post(t, d, `{"voice":"tiny-low","preset":"fast"}`, "song.wav", wavBytes(t, 22050, 60)).ID)
+	all := scrape(t, d)
+	for state, want := range map[string]float64{"done": 1, "cancelled": 1, "failed": 0} {
+		if got := find(t, all, "autovoiced_jobs_ended_total", "state="+state).GetCounter().GetValue(); got != want {
+			t.Errorf("%v %s, want %v", got, state, want)
+		}
+		if got := find(t, all, "autovoiced_jobs", "state="+state).GetGauge().GetValue(); got != 0 {
+			t.Errorf("%v %s are kept, want none", got, state)
+		}
+	}
+	if got := find(t, all, "autovoiced_job_audio_seconds_total").GetCounter().GetValue(); got < 0.99 || got > 1.01 {
+		t.Errorf("%v s of songs done, want 1", got)
+	}
+	if got := find(t, all, "autovoiced_job_elapsed_seconds_total").GetCounter().GetValue(); got <= 0 {
+		t.Errorf("they took %v s", got)
+	}
+}

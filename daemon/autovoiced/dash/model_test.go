@@ -132,6 +132,11 @@ func TestScreenTellsOfTheGPU(t *testing.T) {
 	c := newConsole(t, &hands{}, 80, 24, s)
 	c.wants("○ failed", "the GPU is lost", "engine █████···············", "building bundled, 4 hops, fp16: 15 s of about 60 s", "q quit")
 	s.Building.Waiting = true
+	s.Batching = []wire.Batching{{Pack: "alone", Sessions: 1}, {Pack: "bundled", Sessions: 12, LoadPercent: 40, Waiting: 3, Late: 7}}
+	c.wants("bundled: 12 conversations, load 40 %, 3 hops wait, 7 late")
+	if strings.Contains(c.text(), "alone") {
+		t.Error("a conversation that shares with nobody is told of")
+	}
 	c.wants("another process builds bundled")
 }
 

@@ -65,10 +65,24 @@ func (m *model) head() []string {
 	if b := s.Building; b != nil {
 		lines = append(lines, m.building(b))
 	}
+	for i := range s.Batching {
+		if b := &s.Batching[i]; b.Sessions > 1 {
+			lines = append(lines, m.batching(b))
+		}
+	}
 	if s.Device.State != "off" {
 		lines = append(lines, m.device(s.Device))
 	}
 	return lines
+}
+
+// batching is how many share the model, and how much more it can bear.
+func (m *model) batching(b *wire.Batching) string {
+	text := fmt.Sprintf("%s: %d conversations, load %.0f %%, %d hops wait", clean(b.Pack), b.Sessions, b.LoadPercent, b.Waiting)
+	if b.Late > 0 {
+		text += warn.Render(fmt.Sprintf(", %d late", b.Late))
+	}
+	return faint.Render("share  ") + text
 }
 
 // building shows how far an engine is, as far as anybody knows.
