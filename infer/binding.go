@@ -165,7 +165,7 @@ func (b *binding) run(g *graph) error {
 		}
 		return fmt.Errorf("run: %w", err)
 	}
-	if g.gpu != nil {
+	if g.gpu != nil && !g.gpu.onHost {
 		if err := b.device.download(g.gpu.block, g.gpu.audio[0], g.gpu.audio[1]); err != nil {
 			return fmt.Errorf("run: %w", err)
 		}

@@ -11,6 +11,7 @@ type gpuGraph struct {
 	block  *block
 	inputs int // floats of the block that are inputs
 	audio  [2]int
+	onHost bool // the audio comes there by itself
 }
 
 // aligned is a multiple of floats at which tensors begin, 256 bytes: TensorRT and CUDA like that.
@@ -68,12 +69,18 @@ func (b *binding) bindGPU(c *Contract, g *graph) error {
 // bindOnGPU binds one tensor for both turns.
 func (b *binding) bindOnGPU(g *graph, output bool, t tensor, at map[string]int) error {
 	p, err := placeOf(g.net, output, t.name)
+	if t.name == "state_out" { // goes where the next run wants it: ONNX Runtime copies it there if need be
+		p, err = placeOf(g.net, false, "state")
+	}
 	if err != nil {
 		return err
 	}
 	p.gpu = p.gpu || b.device.everything
 	if t.name == "state" || t.name == "state_out" {
 		return b.bindGPUState(g, output, t, p)
+	}
+	if output {
+		g.gpu.onHost = !p.gpu
 	}
 	in, from := g.gpu.block, at[t.name]
 	if t.name == "speaker" {

@@ -31,7 +31,7 @@ const hostCUDA = `
 type deviceCounters struct{ held, fail, copies *int32 }
 
 // onHostCUDA makes bindings believe that networks want everything on a GPU, from when they are made until the test ends.
-func onHostCUDA(t *testing.T) deviceCounters {
+func onHostCUDA(t *testing.T, everything bool) deviceCounters {
 	t.Helper()
 	dir := t.TempDir()
 	compileLibrary(t, dir, "libhostcuda.so", hostCUDA)
@@ -50,7 +50,7 @@ func onHostCUDA(t *testing.T) deviceCounters {
 	openDevice = func() (*device, error) {
 		d, err := newDevice(r)
 		if d != nil {
-			d.everything = true
+			d.everything = everything
 		}
 		return d, err
 	}
@@ -73,7 +73,7 @@ func TestBindingInTheGPUsMemory(t *testing.T) {
 		want := open(t, e, voice, SessionOptions{Hops: hops, Seed: 3})
 		first := convert(t, want, samples, f0, hops)
 		t.Run(fmt.Sprint(hops), func(t *testing.T) {
-			c := onHostCUDA(t)
+			c := onHostCUDA(t, true)
 			got := open(t, e, voice, SessionOptions{Hops: hops, Seed: 3})
 			if !same(convert(t, got, samples, f0, hops), first) {
 				t.Error("it sounds otherwise")
@@ -97,10 +97,28 @@ var scratch [32 * 240]float32
 
 func make240(hops int) []float32 { return scratch[:240*hops] }
 
+// A network that wants its tensors on the host after all, as CUDA's provider may for what it leaves to the CPU, finds them there.
+func TestBindingOnTheHostBesideAGPU(t *testing.T) {
+	e := load(t, "voices/first.onnx")
+	voice := e.Contract().Voices[1].Name
+	samples, f0 := speech(20)
+	want := convert(t, open(t, e, voice, SessionOptions{Hops: 4, Seed: 3}), samples, f0, 4)
+	t.Run("", func(t *testing.T) {
+		onHostCUDA(t, false)
+		got := open(t, e, voice, SessionOptions{Hops: 4, Seed: 3})
+		for range 2 {
+			if !same(convert(t, got, samples, f0, 4), want) {
+				t.Error("it sounds otherwise")
+			}
+			got.Reset()
+		}
+	})
+}
+
 // A GPU without memory refuses the next session, by name, and keeps the others; one that fails while it runs ends what runs.
 func TestDeviceThatFails(t *testing.T) {
 	e := load(t, tinyVoice)
-	c := onHostCUDA(t)
+	c := onHostCUDA(t, true)
 	voice := e.Contract().Voices[0].Name
 	v, err := e.NewSession(voice, SessionOptions{})
 	if err != nil {

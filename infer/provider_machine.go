@@ -87,8 +87,13 @@ func (s *survey) meet() []error {
 	s.machine.TensorRT = s.version("libnvinfer.so")
 	s.machine.CUDA = s.version("libcudart.so")
 	s.machine.CuDNN = s.version("libcudnn.so")
-	s.machine.Driver = driverVersion("/proc/driver/nvidia/version")
 	driver := s.library("libcuda.so")
+	s.machine.Driver = driverVersion("/proc/driver/nvidia/version")
+	if driver != nil && s.machine.Driver == "" { // where the kernel does not say, the library's file has it in its name
+		if m := fileVersion.FindStringSubmatch(driver.path); m != nil && strings.Contains(m[1], ".") {
+			s.machine.Driver = m[1]
+		}
+	}
 	if driver == nil || driver.missing != nil {
 		return nil
 	}

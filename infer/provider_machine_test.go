@@ -212,6 +212,25 @@ func TestLibraryThatIsCutShort(t *testing.T) {
 	wantError(t, whole(path), path, "cut short")
 }
 
+// Where the kernel does not tell the driver's version, the library's file does.
+func TestDriverVersionOfItsFile(t *testing.T) {
+	if driverVersion("/proc/driver/nvidia/version") != "" {
+		t.Skip("the kernel tells it here")
+	}
+	library := goodMachine().build(t)
+	path := filepath.Join(filepath.Dir(library), "libcuda.so.1")
+	check(t, os.Rename(path, filepath.Join(filepath.Dir(library), "libcuda.so.580.159.04")))
+	check(t, os.Symlink("libcuda.so.580.159.04", path))
+	s, err := surveyMachine(ProviderTensorRT, library, serving)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if s.machine.Driver != "580.159.04" {
+		t.Errorf("driver %q", s.machine.Driver)
+	}
+}
+
 func TestDriverVersion(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "version")
 	for text, want := range map[string]string{

@@ -166,7 +166,8 @@ func song30() []byte {
 		voice := 0.
 		if math.Mod(s, 4) < 3.3 {
 			for h := 1.; h <= 20; h++ {
-				voice += math.Sin(h*phase) / h / (1 + math.Pow((h*hz-700)/500, 2))
+				formant := (h*hz - 700) / 500
+				voice += math.Sin(h*phase) / h / (1 + formant*formant)
 			}
 		}
 		for c := range 2 {
