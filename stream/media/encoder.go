@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
-	"path/filepath"
 
 	"github.com/autovoiced/autovoiced/dsp"
 )
@@ -49,18 +49,12 @@ type Encoder struct {
 
 // Create writes to a new file beside path, which Close renames to path.
 func Create(path string, o Output) (*Encoder, error) {
-	dir, base := filepath.Split(path)
-	if dir == "" {
-		dir = "." // CreateTemp takes none for the system's
-	}
-	f, err := os.CreateTemp(dir, base+".*.part")
+	// Not os.CreateTemp: the file shall be to others what files of theirs are.
+	f, err := os.OpenFile(fmt.Sprintf("%s.%08x.part", path, rand.Uint32()), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	gone := func(err error) error { return errors.Join(err, f.Close(), os.Remove(f.Name())) }
-	if err := f.Chmod(0o666 &^ umask()); err != nil {
-		return nil, gone(err)
-	}
 	e, err := NewEncoder(path, f, o)
 	if err != nil {
 		return nil, gone(err)
