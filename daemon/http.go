@@ -41,6 +41,7 @@ func (d *Daemon) handler() http.Handler {
 	mux.HandleFunc("GET /v1/convert/{id}/result", d.guarded(d.serveJobResult))
 	mux.HandleFunc("PATCH /v1/sessions/{id}", d.guarded(d.updateSession))
 	mux.HandleFunc("GET /metrics", d.guarded(d.metricsHandler().ServeHTTP))
+	mux.HandleFunc("GET /v1/schema", d.guarded(serveSchema))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "alive\n") })
 	mux.HandleFunc("GET /readyz", d.serveReady)
 	mux.Handle("GET /", web.Handler())
@@ -125,6 +126,11 @@ func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	writeText(w, http.StatusOK, "ready\n")
+}
+
+func serveSchema(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/schema+json")
+	_, _ = w.Write(wire.Schema) // the client may have gone: nothing to do about it
 }
 
 func (d *Daemon) serveVoices(w http.ResponseWriter, _ *http.Request) {

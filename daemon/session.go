@@ -153,7 +153,7 @@ func (s *session) account() wire.Ledger {
 }
 
 func (s *session) measured() wire.Pipeline {
-	var p wire.Pipeline
+	p := wire.Pipeline{Stages: []wire.Stage{}}
 	if running := s.pipeline.Load(); running != nil {
 		look := running.Snapshot()
 		if before := s.before.Load(); before != nil && look.Chunks == 0 {
