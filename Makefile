@@ -90,6 +90,11 @@ bench: build ## the figures of the README, as a table, as JSON and as Go benchma
 	$(BIN) bench --json
 	go test -run '^$$' -bench . -benchmem -benchtime 200ms $(PKGS)
 
+.PHONY: song-bench
+song-bench: build ## how long songs take on one core, and what memory 3 and 60 minutes need (half an hour)
+	AUTOVOICED_SONG_BENCH=1 GOMAXPROCS=1 taskset -c 0 go test -run '^$$' -bench Song -benchtime 1x ./daemon/song
+	for minutes in 3 60; do AUTOVOICED_SONG_BENCH=1 go test -run '^$$' -bench "Memory/$${minutes}min" -benchtime 1x -timeout 2h ./daemon/song; done
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's/^\(.*\)\/[^/]*:func /\1 /' | sort -u | \

@@ -12,8 +12,7 @@
 //	device    the sound card: portaudio's rings (live.go)
 //	convert   a file, in the preset live: as fast as it computes (convert.go)
 //
-// So a recording that is converted, streamed, or streamed in other pieces gives the same samples. An automatic pitch
-// shift is the exception: a file is listened to first (speakerpitch.go), what comes live is not.
+// So a recording that is converted so, streamed, or streamed in other pieces gives the same samples.
 //
 //	socket ─ decode ─ [resample] ─ separation ─ f0_extraction ─ conversion ─ mixing ─ [resample] ─ encode ─ outbox ─ socket
 //

@@ -55,7 +55,6 @@ type pitchShift struct {
 	target  float64 // the voice's median, in semitones above 1 Hz
 	speaker *speakerPitch
 	home    float64 // the speaker's median as auto has it, in the same unit
-	known   bool    // home was told and is not to be learnt
 	moving  bool    // home glides to where the speaker is
 	applied float64
 	voiced  bool // the last hop was: a change must slide
@@ -90,16 +89,10 @@ func (p *pitchShift) apply(semitones float64) {
 // setTarget names the pitch to move the speaker to: another voice, another shift at once.
 func (p *pitchShift) setTarget(medianHz float64) { p.target = semitones(medianHz) }
 
-// know tells the speaker's median, for good.
-func (p *pitchShift) know(medianHz float64) {
-	p.home, p.known = semitones(medianHz), true
-	p.apply(p.goal())
-}
-
 // succeed takes over what another has learnt of the same speaker.
 func (p *pitchShift) succeed(before *pitchShift) {
 	*p.speaker = *before.speaker
-	p.home, p.known, p.moving = before.home, before.known, before.moving
+	p.home, p.moving = before.home, before.moving
 	p.voiced = false
 }
 
@@ -110,12 +103,10 @@ func (p *pitchShift) reset() { p.voiced = false }
 func (p *pitchShift) step(f0 float32) float32 {
 	hz := float64(f0)
 	voiced := hz > 0 && !math.IsInf(hz, 0)
-	if !p.known {
-		if voiced {
-			p.speaker.hear(semitones(hz))
-		}
-		p.settle()
+	if voiced {
+		p.speaker.hear(semitones(hz))
 	}
+	p.settle()
 	goal := p.goal()
 	if p.voiced && voiced {
 		goal = max(p.applied-slewPerHop, min(p.applied+slewPerHop, goal))

@@ -86,19 +86,6 @@ func TestAutoShift(t *testing.T) {
 	}
 }
 
-// Told who speaks, it needs to hear nobody: the shift is exact from the first hop and for good.
-func TestAutoShiftOfAKnownSpeaker(t *testing.T) {
-	p := newPitchShift(Shift{Auto: true, Semitones: 2}, 220)
-	p.know(123.4)
-	want := 2 + semitones(220) - semitones(123.4)
-	if p.now() != want {
-		t.Errorf("shift %g before the first hop, expected %g", p.now(), want)
-	}
-	if moved := talk(p, newRandom(), 260, 3000); moved != 0 || p.now() != want {
-		t.Errorf("the shift moved by %g to %g, expected %g throughout", moved, p.now(), want)
-	}
-}
-
 // A pitch between the registers, and a tracker that is an octave off now and then or hears the mains
 // before anybody speaks, do not make it waver.
 func TestAutoShiftStays(t *testing.T) {

@@ -185,10 +185,6 @@ func (v *Voice) SetShift(s Shift) error { return v.shift.set(s) }
 // Shift is the pitch shift as it is now, in semitones, auto's part included. From any goroutine.
 func (v *Voice) Shift() float64 { return v.shift.now() }
 
-// KnowSpeaker tells the pitch that the speaker is at home at, so that the automatic shift is right from
-// the start and stays. The owner calls it, before the first Convert.
-func (v *Voice) KnowSpeaker(medianHz float64) { v.shift.know(medianHz) }
-
 // SetVoice makes another voice of the same pack speak from the next Convert on. From any goroutine.
 func (v *Voice) SetVoice(name string) error {
 	t, err := v.engine.Target(name)
