@@ -31,7 +31,13 @@ const hostCUDA = `
 type deviceCounters struct{ held, fail, copies *int32 }
 
 // onHostCUDA makes bindings believe that networks want everything on a GPU, from when they are made until the test ends.
-func onHostCUDA(t *testing.T, everything bool) deviceCounters {
+func onHostCUDA(t *testing.T) deviceCounters {
+	t.Helper()
+	return hostCUDAFor(t, true)
+}
+
+// hostCUDAFor does it for everything, or only for what networks want there: nothing on a CPU.
+func hostCUDAFor(t *testing.T, everything bool) deviceCounters {
 	t.Helper()
 	dir := t.TempDir()
 	compileLibrary(t, dir, "libhostcuda.so", hostCUDA)
@@ -73,7 +79,7 @@ func TestBindingInTheGPUsMemory(t *testing.T) {
 		want := open(t, e, voice, SessionOptions{Hops: hops, Seed: 3})
 		first := convert(t, want, samples, f0, hops)
 		t.Run(fmt.Sprint(hops), func(t *testing.T) {
-			c := onHostCUDA(t, true)
+			c := onHostCUDA(t)
 			got := open(t, e, voice, SessionOptions{Hops: hops, Seed: 3})
 			if !same(convert(t, got, samples, f0, hops), first) {
 				t.Error("it sounds otherwise")
@@ -104,7 +110,7 @@ func TestBindingOnTheHostBesideAGPU(t *testing.T) {
 	samples, f0 := speech(20)
 	want := convert(t, open(t, e, voice, SessionOptions{Hops: 4, Seed: 3}), samples, f0, 4)
 	t.Run("", func(t *testing.T) {
-		onHostCUDA(t, false)
+		hostCUDAFor(t, false)
 		got := open(t, e, voice, SessionOptions{Hops: 4, Seed: 3})
 		for range 2 {
 			if !same(convert(t, got, samples, f0, 4), want) {
@@ -118,7 +124,7 @@ func TestBindingOnTheHostBesideAGPU(t *testing.T) {
 // A GPU without memory refuses the next session, by name, and keeps the others; one that fails while it runs ends what runs.
 func TestDeviceThatFails(t *testing.T) {
 	e := load(t, tinyVoice)
-	c := onHostCUDA(t, true)
+	c := onHostCUDA(t)
 	voice := e.Contract().Voices[0].Name
 	v, err := e.NewSession(voice, SessionOptions{})
 	if err != nil {
