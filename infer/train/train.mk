@@ -108,3 +108,6 @@ $(B)/real.npz: | $(B)/librispeech build/follow python
 
 .PHONY: evaluate
 evaluate: judge ## train: the same as judge
+
+include $(TRAIN)/separate/separate.mk
+include $(TRAIN)/evaluate/separate/separate.mk

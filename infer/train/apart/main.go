@@ -2,6 +2,7 @@
 // samples on standard input, as many of the vocals on standard output, in time with the input.
 //
 //	apart song fast|balanced|quality        stereo, 44.1 kHz
+//	apart live SEPARATOR.onnx               mono, 16 kHz
 package main
 
 import (
@@ -52,7 +53,14 @@ func separator(args []string) (infer.Separator, error) {
 	if len(args) == 2 && args[0] == "song" {
 		return infer.NewSeparator("", args[1])
 	}
-	return nil, errors.New("expected: song PRESET")
+	if len(args) == 2 && args[0] == "live" {
+		model, err := os.ReadFile(args[1])
+		if err != nil {
+			return nil, err
+		}
+		return infer.LoadLiveSeparator(args[1], model)
+	}
+	return nil, errors.New("expected: song PRESET, or live MODEL")
 }
 
 func separate(s infer.Separator, raw []byte) ([]byte, error) {

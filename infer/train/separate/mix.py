@@ -1,7 +1,7 @@
 """Mixtures, made on the device without end: a voice, spoken or sung, against music, noise, and other voices far away.
 
-Held whole in the device's memory: real.npz of `make features` (LibriSpeech at three speeds), what sung.py sang, what music.py
-rendered. Rhythm and harmony of different pieces meet, and both are moved in pitch and tempo, so that no mixture comes twice.
+Held whole in the device's memory: LibriSpeech's recordings, what sung.py sang, what music.py rendered. Rhythm and harmony of
+different pieces meet, and all are moved in pitch and tempo, so that no mixture comes twice.
 """
 import multiprocessing as mp
 import os
@@ -11,7 +11,6 @@ import numpy as np
 import soundfile as sf
 import torch
 import torch.nn.functional as F
-import torchaudio.functional as AF
 
 from noises import RATE, noise, unit
 
@@ -33,22 +32,19 @@ def bank(paths, device):
         return torch.from_numpy(np.concatenate(pool.map(decode, paths, chunksize=8))).to(device)
 
 
-def spoken(path, device):
-    "real.npz: rows at 24 kHz -> one row at RATE"
-    held = np.load(path)
-    rows = np.concatenate([held[f'a{i}'] for i in range(int(held['count']))])
-    out, n = [], 24000 * 60
-    for at in range(0, len(rows), n):
-        part = torch.from_numpy(rows[at:at + n]).to(device).float() / 32768
-        out.append((AF.resample(part, 24000, RATE).clamp(-1, 1) * 32767).short())
-    return torch.cat(out)
+def speakers(folder, kept):
+    "the FLAC files of all but the last so many speakers, which are there to measure with"
+    files = sorted(Path(folder).glob('*.flac'))
+    names = sorted({f.name.split('-')[0] for f in files}, key=int)
+    chosen = set(names[:len(names) - kept])
+    return [f for f in files if f.name.split('-')[0] in chosen]
 
 
 class Mixer:
-    def __init__(self, real, sung, music, device, seed=0):
+    def __init__(self, speech, sung, music, device, kept=15, seed=0):
         torch.manual_seed(seed)
         self.device = device
-        self.speech = spoken(real, device)
+        self.speech = bank(speakers(speech, kept), device)
         self.song = bank(sorted(Path(sung).glob('*.ogg')), device)
         self.rhythm = bank(sorted(Path(music).glob('*-rhythm.ogg')), device)
         self.harmony = bank(sorted(Path(music).glob('*-harmony.ogg')), device)
@@ -89,7 +85,7 @@ class Mixer:
         "-> mixture, voice [batch, seconds*RATE]"
         n = int(seconds * RATE)
         sung = self.pick(batch, 0.4)
-        voice = sung * self.moved(self.song, batch, n) + (1 - sung) * self.crops(self.speech, batch, n)
+        voice = sung * self.moved(self.song, batch, n) + (1 - sung) * self.moved(self.speech, batch, n)
         voice = unit(self.filtered(voice)) * self.pick(batch, 0.94)
         rhythm, harmony = self.pick(batch, 0.8), self.pick(batch, 0.85)
         tilt = torch.empty(batch, 1, device=self.device).uniform_(-8, 8)

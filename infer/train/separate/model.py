@@ -94,7 +94,8 @@ class Sieve(nn.Module):
         "[B, T, BINS] -> [B, T, 1+memories, BINS]"
         t = torch.arange(level.shape[1], device=level.device)
         ago = t[:, None] - t[None]
-        past = [torch.where(ago >= 0, (1 - k) * k ** ago.clamp(min=0), 0.0) @ level for k in self.keep]
+        held = [torch.where(ago >= 0, (1 - k) * k ** ago.clamp(min=0), 0.0) for k in self.keep.double()]   # small differences follow
+        past = [(k @ level.double()).float() for k in held]
         return torch.stack([level, *(level - p for p in past)], 2)
 
     def forward(self, audio):

@@ -1,6 +1,6 @@
 """Trains the live separator on mixtures made as it goes.
 
-    python3 train.py --real real.npz --sung DIR --music DIR --out DIR --seconds 3600 [--total 3600] [--width 128 ...]
+    python3 train.py --speech DIR --sung DIR --music DIR --out DIR --seconds 3600 [--total 3600] [--width 128 ...]
 
 Stops after --seconds; called again it resumes from OUT/checkpoint.pt. The rate falls to nothing at --total seconds of training.
 OUT/sieve.pt holds the averaged weights, rounded to half precision, which is how they ship; OUT/log.jsonl the losses.
@@ -45,7 +45,7 @@ def si_sdr(got, want):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ('real', 'sung', 'music', 'out'):
+    for name in ('speech', 'sung', 'music', 'out'):
         p.add_argument(f'--{name}', type=Path, required=True)
     p.add_argument('--seconds', type=float, default=3600)
     p.add_argument('--total', type=float, default=0, help='all seconds of the training, --seconds when 0')
@@ -56,15 +56,17 @@ def main():
     p.add_argument('--width', type=int, default=128)
     p.add_argument('--channels', type=int, default=16)
     p.add_argument('--dilations', type=int, nargs='+', default=[1, 2, 4, 8, 16, 32])
+    p.add_argument('--kept', type=int, default=15, help='speakers that are left out, to measure with')
     p.add_argument('--every', type=int, default=20, help='steps between lines of the log')
     p.add_argument('--save', type=float, default=120, help='seconds between checkpoints')
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     total = args.total or args.seconds
+    torch.set_float32_matmul_precision('high')
 
     began = time.time()
-    mixer = Mixer(args.real, args.sung, args.music, device)
+    mixer = Mixer(args.speech, args.sung, args.music, device, args.kept)
     print(f'{mixer}; loaded in {time.time() - began:.0f} s on {device}', flush=True)
     sieve = Sieve(args.width, args.channels, args.dilations).to(device)
     decayed = [q for q in sieve.parameters() if q.dim() > 1]
@@ -99,9 +101,7 @@ def main():
         for group in optimiser.param_groups:
             group['lr'] = args.rate * min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * min(1, done))) + 1e-6
         mixture, voice = mixer.batch(args.batch, args.crop)
-        with torch.autocast(device, torch.bfloat16, enabled=device == 'cuda'):
-            got = sieve(mixture)
-        ahead, late = got[:, LATE:].float(), slice(0, mixture.shape[1] - LATE)
+        ahead, late = sieve(mixture)[:, LATE:], slice(0, mixture.shape[1] - LATE)
         parts = losses(ahead, voice[:, late], mixture[:, late])
         loss = 10 * parts['spectral'] + 0.1 * parts['decibel']
         if not torch.isfinite(loss):

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from kokoro import CURVE, CURVE_RATE, RATE, Kokoro, assemble  # noqa: E402
 
 # Lowest note of each singer in Hz and the span in semitones: from a bass to a soprano's top.
-RANGES = ((65, 17), (82, 19), (98, 19), (110, 22), (131, 22), (147, 22), (175, 24), (196, 24), (220, 24), (247, 24), (294, 22), (392, 17))
+RANGES = ((65, 17), (82, 19), (98, 19), (110, 22), (131, 22), (147, 22), (175, 24), (196, 24), (220, 24), (294, 22))
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 3, 5, 7, 10))
 
 
@@ -81,7 +81,7 @@ def main():
         rng = np.random.default_rng([7, i])
         tokens = singer.tokens(lines[int(rng.integers(len(lines)))]['ipa'])
         low, span = RANGES[i % len(RANGES)]
-        pack = 'jm_kumo' if low < 140 else 'jf_nezumi' if i in (6, 8) else 'jf_alpha'
+        pack = 'jm_kumo' if low < 140 else ('jf_alpha', 'jf_nezumi')[i in (6, 8)]
         style = np.concatenate([singer.speaker(pack, len(tokens)) + 0.05 * rng.standard_normal(128), singer.prosody(pack, len(tokens))])
         _, spoken = singer.run(tokens, style, 0.62, 1, np.zeros((1, 1, 1)))
         voiced = spoken.ravel() > 0.5 * np.median(spoken[spoken > 50])
