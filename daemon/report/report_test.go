@@ -55,7 +55,7 @@ func TestMarkdown(t *testing.T) {
 // parse goes through a page as XML, which is stricter than any browser, and returns its elements and texts.
 func parse(t *testing.T, page []byte) (elements map[string]int, text string) {
 	t.Helper()
-	d := xml.NewDecoder(bytes.NewReader(page))
+	d := xml.NewDecoder(bytes.NewReader(withoutPictures(page)))
 	d.Entity = xml.HTMLEntity
 	elements = map[string]int{}
 	var b strings.Builder
@@ -107,9 +107,9 @@ func TestPageNeedsNothingBesideItself(t *testing.T) {
 	}
 }
 
-// withoutPictures leaves out what may by chance spell any word.
+// withoutPictures leaves out what is long and may by chance spell any word.
 func withoutPictures(page []byte) []byte {
-	return regexp.MustCompile(`data:image/png;base64,[^"]*`).ReplaceAll(page, nil)
+	return regexp.MustCompile(`(data:image/png;base64,)[^"]*`).ReplaceAll(page, []byte("$1"))
 }
 
 func TestPageSaysWhatIsMissingOrDoesNotAdd(t *testing.T) {
