@@ -28,13 +28,18 @@ func DefaultMelConfig() MelConfig {
 // librosa's filters.mel with htk=False, norm="slaney". Mel allocates nothing after NewMel.
 type Mel struct {
 	cfg    MelConfig
-	fft    *FFT
+	fft    *FFT           // of a length that is no power of two
+	quick  *powerSpectrum // of one that is
 	window []float32
 	past   []float32 // the last Window samples
 	frame  []float32 // windowed and padded
 	power  []float32
 	bands  []melBand
+	bank   *[]melBand // the same; as long as it is held it is shared
 }
+
+// melBanks are shared by all that hear alike.
+var melBanks shelf[MelConfig, []melBand]
 
 // melBand is one triangle: weights for the bins from first on.
 type melBand struct {
@@ -51,16 +56,21 @@ func NewMel(cfg MelConfig) *Mel {
 	if cfg.Fmin < 0 || !(cfg.Fmin < cfg.Fmax) || cfg.Fmax > float64(cfg.Rate)/2 || !(cfg.Floor > 0) {
 		panic("dsp: mel needs 0 ≤ fmin < fmax ≤ rate/2 and a floor above 0")
 	}
-	fft := NewFFT(cfg.FFT)
-	return &Mel{
+	m := &Mel{
 		cfg:    cfg,
-		fft:    fft,
 		window: Hann(make([]float32, cfg.Window)),
 		past:   make([]float32, cfg.Window),
 		frame:  make([]float32, cfg.FFT),
-		power:  make([]float32, fft.Bins()),
-		bands:  melBands(cfg),
+		power:  make([]float32, cfg.FFT/2+1),
+		bank:   melBanks.get(cfg, func() *[]melBand { b := melBands(cfg); return &b }),
 	}
+	m.bands = *m.bank
+	if n := cfg.FFT; n >= leastPowerSpectrum && n&(n-1) == 0 {
+		m.quick = newPowerSpectrum(n)
+	} else {
+		m.fft = NewFFT(n)
+	}
+	return m
 }
 
 // Config is what the plan was made from.
@@ -76,7 +86,11 @@ func (m *Mel) Process(dst, hop []float32) {
 	for i, w := range m.window {
 		m.frame[i] = w * m.past[i]
 	}
-	m.fft.Power(m.power, m.frame)
+	if m.quick != nil {
+		m.quick.power(m.power, m.frame)
+	} else {
+		m.fft.Power(m.power, m.frame)
+	}
 	for b := range m.bands {
 		dst[b] = m.bands[b].log(m.power, m.cfg.Floor)
 	}

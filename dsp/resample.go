@@ -69,7 +69,7 @@ func newResampler(p prototype, in, out int) *Resampler {
 	shift := 40 - bits.Len64(phases)
 	r := &Resampler{
 		in: in, out: out,
-		filter:  newSincFilter(p, in, out, out/g),
+		filter:  sincFilters.get(sincKey{p.half, in, out}, func() *sincFilter { return newSincFilter(p, in, out, out/g) }),
 		one:     phases << shift,
 		nominal: uint64(in/g) << shift,
 	}

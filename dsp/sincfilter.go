@@ -11,6 +11,14 @@ type sincFilter struct {
 	weights    []float32
 }
 
+// sincFilters are shared by all resamplers between two rates: one takes milliseconds to plan.
+var sincFilters shelf[sincKey, sincFilter]
+
+type sincKey struct {
+	half    float64
+	in, out int
+}
+
 // prototype is a low-pass that a filter is cut from: symmetric, at t samples of the lower rate, 0 beyond half.
 type prototype struct {
 	half float64
