@@ -259,14 +259,15 @@ func (b *batcher) gather(rest time.Duration, timer *time.Timer) {
 }
 
 // choose says which size to run, and for how many of those who wait: the size that costs each of them least, of what falls to one
-// of the places that are free.
+// of the places that are free. It goes by what a run takes on a machine that is free: what it took of late tells more of the moment
+// than of the size, and a size that once met a bad moment would not be tried again.
 func (b *batcher) choose() (size, n int) {
 	places := b.parallel - b.running
 	waiting := (len(b.queue) + places - 1) / places
 	best := math.Inf(1)
 	for _, z := range b.sizes {
 		served := min(waiting, z.Sessions)
-		if cost := float64(z.Cost) / float64(served); cost <= best {
+		if cost := float64(z.Least) / float64(served); cost <= best {
 			best, size, n = cost, z.Sessions, served
 		}
 	}

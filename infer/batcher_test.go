@@ -274,8 +274,8 @@ func TestOldestDeadlineFirst(t *testing.T) {
 // The size that costs each of those who wait least is taken, of the share of the places that are free.
 func TestChoose(t *testing.T) {
 	ms := func(x float64) time.Duration { return time.Duration(x * float64(time.Millisecond)) }
-	gpu := []BatchSize{{Sessions: 1, Cost: ms(0.3)}, {Sessions: 4, Cost: ms(0.32)}, {Sessions: 16, Cost: ms(0.4)}, {Sessions: 64, Cost: ms(0.9)}}
-	cpu := []BatchSize{{Sessions: 1, Cost: ms(1.6)}, {Sessions: 2, Cost: ms(2)}, {Sessions: 3, Cost: ms(2.4)}, {Sessions: 4, Cost: ms(2.9)}}
+	gpu := []BatchSize{{Sessions: 1, Least: ms(0.3)}, {Sessions: 4, Least: ms(0.32)}, {Sessions: 16, Least: ms(0.4)}, {Sessions: 64, Least: ms(0.9)}}
+	cpu := []BatchSize{{Sessions: 1, Least: ms(1.6)}, {Sessions: 2, Least: ms(2)}, {Sessions: 3, Least: ms(2.4)}, {Sessions: 4, Least: ms(2.9)}}
 	for _, c := range []struct {
 		sizes             []BatchSize
 		waiting, parallel int
