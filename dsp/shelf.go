@@ -14,13 +14,13 @@ type shelf[K comparable, V any] struct {
 }
 
 // get finds the table of a key, or has it made.
-func (s *shelf[K, V]) get(key K, make func() *V) *V {
+func (s *shelf[K, V]) get(key K, produce func() *V) *V {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v := s.held[key].Value(); v != nil {
 		return v
 	}
-	v := make()
+	v := produce()
 	if s.held == nil {
 		s.held = map[K]weak.Pointer[V]{}
 	}

@@ -34,9 +34,9 @@ func TestPowerSpectrumAgainstFFT(t *testing.T) {
 func TestShelf(t *testing.T) {
 	var s shelf[int, [1000]float32]
 	made := 0
-	make := func() *[1000]float32 { made++; return new([1000]float32) }
-	a, b := s.get(1, make), s.get(1, make)
-	if a != b || made != 1 || s.get(2, make) == a {
+	produce := func() *[1000]float32 { made++; return new([1000]float32) }
+	a, b := s.get(1, produce), s.get(1, produce)
+	if a != b || made != 1 || s.get(2, produce) == a {
 		t.Errorf("made %d times", made)
 	}
 	runtime.KeepAlive(a)
