@@ -54,11 +54,16 @@ func (r *recorder) start(path string, rate int) error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r.path, r.stop, r.done = path, stop, make(chan struct{})
+	begun := make(chan struct{})
 	go func(done chan struct{}) {
 		defer close(done)
-		lost, err := r.tap.Listen(ctx, sink)
+		lost, err := r.tap.Listen(ctx, sink, func() { close(begun) })
 		r.lost, r.err = lost, errors.Join(err, sink.Close())
 	}(r.done)
+	select {
+	case <-begun: // what is said once this returns is kept
+	case <-r.done:
+	}
 	return nil
 }
 

@@ -28,14 +28,18 @@ func (t *Tap) hear(samples []float32) {
 }
 
 // Listen writes all that passes from now on, at the rate of the pipeline's sink, to a sink of that rate, until ctx ends,
-// and says how many frames it was too slow for. One may listen at a time. It drains the sink and leaves it open.
-func (t *Tap) Listen(ctx context.Context, to Sink) (lost uint64, err error) {
+// and says how many frames it was too slow for. One may listen at a time. It drains the sink and leaves it open. begun, which
+// may be nil, is called when nothing is missed any more.
+func (t *Tap) Listen(ctx context.Context, to Sink, begun func()) (lost uint64, err error) {
 	rate := to.Rate()
 	ring := NewRing(rate, TimeToFrames(tapTime, rate))
 	if !t.ring.CompareAndSwap(nil, ring) {
 		return 0, errors.New("somebody listens already")
 	}
 	defer t.ring.Store(nil)
+	if begun != nil {
+		begun()
+	}
 	c := Chunk{Samples: make([]float32, TimeToFrames(tapEvery, rate)), Rate: rate}
 	whole := len(c.Samples)
 	take := func() error {

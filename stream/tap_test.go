@@ -16,13 +16,13 @@ func TestTap(t *testing.T) {
 	kept := &keeper{rate: 48000}
 	var all sync.WaitGroup
 	all.Go(func() {
-		if lost, err := tap.Listen(ctx, kept); lost != 0 || err != nil {
+		if lost, err := tap.Listen(ctx, kept, nil); lost != 0 || err != nil {
 			t.Errorf("lost %d, %v", lost, err)
 		}
 	})
 	for tap.ring.Load() == nil { // until it listens
 	}
-	if _, err := tap.Listen(ctx, kept); err == nil {
+	if _, err := tap.Listen(ctx, kept, nil); err == nil {
 		t.Error("two may listen")
 	}
 	var want []float32
