@@ -83,6 +83,7 @@ func engineRows() (*infer.EngineCache, []engineRow, error) {
 type enginesBuild struct {
 	Precision string `placeholder:"fp32|fp16" help:"As in the settings unless told."`
 	Hops      []int  `placeholder:"N,…" help:"Of these hops a run alone (1 is live); unless told, of every number that a pack has a graph for."`
+	Alone     bool   `negatable:"" help:"Without those that several sessions share."`
 }
 
 // Run builds the engines of every voice pack, for every number of hops that it has a graph for, and for many sessions.
@@ -132,8 +133,10 @@ func (c *enginesBuild) pack(e *env, registry *infer.Registry, voice string) erro
 			return err
 		}
 	}
-	if err := engine.PrepareBatches(); err != nil {
-		return err
+	if !c.Alone {
+		if err := engine.PrepareBatches(); err != nil {
+			return err
+		}
 	}
 	for _, w := range engine.Warnings() {
 		fmt.Fprintln(e.errOut, w)

@@ -62,7 +62,7 @@ func TestBenchGPUReady(t *testing.T) {
 
 // Crowds of clients, each in real time through a socket of its own: how many have p99 inside the chunk and lose nothing.
 func TestBenchGPUSessions(t *testing.T) {
-	gpuEngines(t)
+	gpuEngines(t, "--no-alone")
 	sizes, seconds := os.Getenv("AUTOVOICE_GPU_SESSIONS"), os.Getenv("AUTOVOICE_GPU_SECONDS")
 	if sizes == "" {
 		sizes = "1,16,64,128,256,500,750,1000"
