@@ -154,6 +154,13 @@ const tests = {
     check(`the trip is ${trip} ms, want 50 and no more than 20 more`, trip < 70);
   },
 
+  "a line that stalls again and again does not make the delay endless"() {
+    const line = new Line({ delay: (t) => (t % 3 < 0.6 ? 0.7 : 0.05) });
+    line.run(20);
+    const due = line.playout.due / RATE;
+    check(`${due} s are waited for`, due < 0.21);
+  },
+
   "running dry fades out and in again"() {
     const playout = new Playout(RATE);
     const out = new Float32Array(QUANTUM);

@@ -1,6 +1,7 @@
 import { $, el } from "./dom.js";
 import { keepToken, takeTokenFromAddress, whenTokenIsNeeded } from "./api.js";
 import { Console } from "./console.js";
+import { clock } from "./figures.js";
 import { Feed } from "./feed.js";
 import { Live } from "./live.js";
 import { hide, show } from "./notices.js";
@@ -68,10 +69,14 @@ function badge(mood, text) {
 }
 
 // provider tells what was asked for from what runs: a substitute must not look like the real thing.
-function provider({ provider: p, version, state }) {
+function provider({ provider: p, version, state, building }) {
   const fits = p.requested === p.active || p.requested === "auto";
   const active = `${NAMES[p.active] ?? p.active} · ${p.precision}`;
   badge(fits ? "good" : "warn", fits ? active : `${active}, not ${NAMES[p.requested] ?? p.requested}`);
+  if (building) {
+    const about = building.estimate_seconds ? ` of about ${clock(building.estimate_seconds)}` : "";
+    badge("warn", building.waiting ? "another process builds an engine" : `building an engine, ${clock(building.elapsed_seconds)}${about}`);
+  }
   const nodes = Object.entries(p.nodes ?? {}).map(([name, n]) => `${n} on ${NAMES[name] ?? name}`);
   const rows = [
     ["Asked for", NAMES[p.requested] ?? p.requested],

@@ -6,6 +6,7 @@ const MARGIN = 0.003; // on top of that; the audio thread takes its turns every 
 const BUCKET = 0.25; // of each, the latest reply is remembered
 const BUCKETS = 32;
 const OUTLIERS = 2; // buckets among these, that may run dry rather than be waited for: one hiccup, which may touch two of them
+const MOST = 0.15; // later than the most punctual bucket is not waited for: delay is worse than a gap
 const GUESS = 0.006; // jitter while little is known
 const KNOWN = 4; // buckets
 const TOO_LATE = 0.3; // more than this is what an interruption left behind: it is skipped at once
@@ -79,7 +80,9 @@ export class Playout {
     const newest = this.latest.length - 1;
     this.latest[newest] = Math.max(this.latest[newest], late);
     const guess = newest < KNOWN ? GUESS : 0;
-    this.due = this.largest(Math.min(OUTLIERS, newest)) + (MARGIN + guess) * this.rate;
+    let punctual = Infinity;
+    for (let i = 0; i <= newest; i++) punctual = Math.min(punctual, this.latest[i]);
+    this.due = Math.min(this.largest(Math.min(OUTLIERS, newest)), punctual + MOST * this.rate) + (MARGIN + guess) * this.rate;
   }
 
   // largest is the latest arrival but for so many, without making anything: the audio thread should not have to clean up.

@@ -46,7 +46,7 @@ class Stream {
     if (!start.resume) this.sequence = 0;
     this.sent = [];
     this.sentTo = this.backTo = this.heardAt = 0;
-    this.broken = true;
+    this.broken = Boolean(start.resume); // a new stream has nothing to be cut off from
     this.socket = socket;
   }
 
