@@ -125,7 +125,14 @@ var daemonFamilies = []family{
 	},
 	{
 		name: "autovoiced_errors_total", help: "Errors told to clients, by code.", labels: []string{"code"},
-		value: func(l *metricsLook, tell tell) { tellAll(l.status.Totals.Errors, tell) },
+		value: func(l *metricsLook, tell tell) {
+			n := map[string]uint64{} // a counter that begins at 1 has not grown, for Prometheus
+			for _, code := range wire.Codes() {
+				n[string(code)] = 0
+			}
+			maps.Copy(n, l.status.Totals.Errors)
+			tellAll(n, tell)
+		},
 	},
 	{
 		name: "autovoiced_notices_total", help: "Notices told to clients, by code.", labels: []string{"code"},
