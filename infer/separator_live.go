@@ -46,8 +46,8 @@ type liveSeparator struct {
 }
 
 // NewLiveSeparator makes the separator for the live pipeline: one channel, causal, one hop of 10 ms a call. It is the
-// one in the folder of further packs when that holds one (separator.onnx), else the bundled one, if any. The caller
-// closes it.
+// one in the folder of further packs when that holds one (separator.onnx), else the bundled one, if any, else DTLN, which
+// is later. The caller closes it.
 func NewLiveSeparator(cfg Config) (Separator, error) {
 	if cfg.Models != "" {
 		file := filepath.Join(cfg.Models, separatorFile)
@@ -59,11 +59,14 @@ func NewLiveSeparator(cfg Config) (Separator, error) {
 			return nil, fmt.Errorf("model %s: %w", file, err)
 		}
 	}
-	model, err := bundled.ReadFile("voices/" + separatorFile)
-	if err != nil {
-		return nil, fmt.Errorf("live separator: no %s is bundled, and none is in the folder of models %q; infer/train/separate makes one", separatorFile, cfg.Models)
+	if model, err := bundled.ReadFile("voices/" + separatorFile); err == nil {
+		return LoadLiveSeparator(bundledPrefix+separatorFile, model)
 	}
-	return LoadLiveSeparator(bundledPrefix+separatorFile, model)
+	dtln, err := newDTLN()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("live separator: no %s in the folder of models %q, and %s is %w", separatorFile, cfg.Models, SeparatorDTLN, ErrNotInstalled)
+	}
+	return dtln, err
 }
 
 // LoadLiveSeparator loads a separator from memory; file is its name for errors. The bytes are not kept.

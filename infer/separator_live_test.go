@@ -2,6 +2,7 @@ package infer
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/stream"
 )
 
@@ -74,6 +76,36 @@ func TestLiveSeparatorThatBreaksItsContract(t *testing.T) {
 	}
 	if _, err := LoadLiveSeparator("x.onnx", read(t, tinyVoice)); err == nil || !strings.Contains(err.Error(), "'kind' is \"voice\"") {
 		t.Errorf("a voice: %v", err)
+	}
+}
+
+// DTLN hears the sample's speech through noise of its own level, and is as late as it says.
+func TestDTLNFindsTheVoice(t *testing.T) {
+	needRuntime(t)
+	s, err := NewLiveSeparator(Config{})
+	if errors.Is(err, ErrNotInstalled) && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	check(t, err)
+	t.Cleanup(func() { check(t, s.Close()) })
+	voice := recording(t, "../testdata/audio/sample.flac")[16000:][:48000]
+	noise := make([]float32, len(voice))
+	dsp.NewNoise(3).Normal(noise)
+	gain := float32(math.Sqrt(power(voice) / power(noise)))
+	for i, v := range voice {
+		noise[i] = gain*noise[i] + v
+	}
+	got := vocalsOf(t, s, [][]float32{noise})[0]
+	if before, after := siSDR(noise, voice), siSDR(got, voice); after-before < 5 {
+		t.Errorf("%.1f dB to %.1f dB, expected 5 dB better at least", before, after)
+	}
+	s.Reset()
+	if again := vocalsOf(t, s, [][]float32{noise})[0]; !slices.Equal(again, got) {
+		t.Error("after Reset other bytes than from the start")
+	}
+	noise[77] = float32(math.NaN())
+	if !finite(vocalsOf(t, s, [][]float32{noise})[0]) {
+		t.Error("NaN in, and something not a number out")
 	}
 }
 

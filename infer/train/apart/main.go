@@ -2,7 +2,7 @@
 // samples on standard input, as many of the vocals on standard output, in time with the input.
 //
 //	apart song fast|balanced|quality        stereo, 44.1 kHz
-//	apart live SEPARATOR.onnx               mono, 16 kHz
+//	apart live [SEPARATOR.onnx]             mono, 16 kHz; without a file the one that the program takes
 package main
 
 import (
@@ -53,6 +53,9 @@ func separator(args []string) (infer.Separator, error) {
 	if len(args) == 2 && args[0] == "song" {
 		return infer.NewSeparator("", args[1])
 	}
+	if len(args) == 1 && args[0] == "live" {
+		return infer.NewLiveSeparator(infer.DefaultConfig())
+	}
 	if len(args) == 2 && args[0] == "live" {
 		model, err := os.ReadFile(args[1])
 		if err != nil {
@@ -60,7 +63,7 @@ func separator(args []string) (infer.Separator, error) {
 		}
 		return infer.LoadLiveSeparator(args[1], model)
 	}
-	return nil, errors.New("expected: song PRESET, or live MODEL")
+	return nil, errors.New("expected: song PRESET, or live [MODEL]")
 }
 
 func separate(s infer.Separator, raw []byte) ([]byte, error) {

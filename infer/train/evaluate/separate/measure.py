@@ -1,6 +1,6 @@
 """How well the program takes voices out of music, at 0 dB, with voices and music that nothing was trained on.
 
-    python3 measure.py OUT.md --apart build/apart --speech LIBRISPEECH --singers DIR --music DIR [--live separator.onnx] [--vocals DIR]
+    python3 measure.py OUT.md --apart build/apart --speech LIBRISPEECH --singers DIR --music DIR [--systems songs live] [--live separator.onnx] [--vocals DIR]
 
 Voices: speakers that real.py keeps out of LibriSpeech, and the singers of singers.py. Music: Ogg files of Debian's wesnoth-1.16-music and
 fretsonfire-songs-sectoid, unpacked in --music; they are measured with and go no further. Each voice meets one piece, and stands in the
@@ -61,6 +61,7 @@ def main():
         p.add_argument(f'--{name}', required=True)
     p.add_argument('--live')
     p.add_argument('--vocals', type=Path)
+    p.add_argument('--systems', nargs='+', default=['songs', 'live'])
     p.add_argument('--kept', type=int, default=15)
     p.add_argument('--count', type=int, default=10, help='voices of each kind')
     args = p.parse_args()
@@ -72,7 +73,9 @@ def main():
     pieces = [next((f for name, f in where.items() if name.endswith('/' + piece)), None) for piece in PIECES]
     if not spoken or not sung or None in pieces:
         raise SystemExit(f'expected speakers, singers and {len(PIECES)} pieces, found {len(spoken)}, {len(sung)} and {sum(f is not None for f in pieces)}')
-    systems = {f'songs, `{preset}`': ('song', preset) for preset in ('fast', 'balanced', 'quality')}
+    systems = {f'songs, `{preset}`': ('song', preset) for preset in ('fast', 'balanced', 'quality')} if 'songs' in args.systems else {}
+    if 'live' in args.systems:
+        systems['live'] = ('live',)
     if args.live:
         systems[f'live, {Path(args.live).stem}'] = ('live', args.live)
     gains, cost = {}, {}
