@@ -1,5 +1,5 @@
 import { $, el } from "./dom.js";
-import { keepToken, takeTokenFromAddress, whenTokenIsNeeded } from "./api.js";
+import { address, keepToken, takeTokenFromAddress, whenTokenIsNeeded } from "./api.js";
 import { Console } from "./console.js";
 import { clock } from "./figures.js";
 import { Feed } from "./feed.js";
@@ -25,8 +25,10 @@ const feed = new Feed();
 let away = true;
 
 feed.addEventListener("status", ({ detail }) => {
-  if (away) loadVoices();
-  away = false;
+  if (away && detail.state === "running") {
+    away = false;
+    loadVoices();
+  }
   hide("gone");
   provider(detail);
   desk.watch(detail);
@@ -37,7 +39,9 @@ feed.addEventListener("gone", ({ detail }) => {
   badge("bad", "no daemon");
   show(`${tell(detail)} Trying to reach it again.`, { mood: "bad", id: "gone" });
 });
+for (const link of document.querySelectorAll(".foot a")) link.onclick = () => (link.href = address(link.pathname)); // with the token
 addEventListener("hashchange", route);
+voices.addEventListener("change", route); // a daemon that has come up has more to show
 route();
 feed.open();
 
@@ -45,6 +49,7 @@ async function loadVoices() {
   try {
     await voices.load();
   } catch (err) {
+    away = true; // the next look at the daemon tries again
     show(tell(err), { mood: "bad", id: "voices" });
   }
 }
