@@ -21,6 +21,9 @@
 // loses the oldest replies, counted and told, and one that sends faster, a file, is made to wait. Either is
 // dropped when it has read nothing for the stall timeout.
 //
+// A client's pipeline is one goroutine, as there may be hundreds. One more client than can be served in time is refused
+// (admission.go).
+//
 // A flush ends a pipeline and begins another around the same stages, reset. The session's ledger goes on.
 //
 // # Songs

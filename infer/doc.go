@@ -21,6 +21,9 @@
 // session through I/O binding, twice, so that the state written by one run is the state read by
 // the next without a copy (binding.go).
 //
+// When many speak at once, live sessions of one engine share runs of a graph that takes a row for each (batcher.go, batchrun.go,
+// batchgpu.go); until then each runs by itself. What runs cost says how many sessions there is room for (Forecast).
+//
 // A GPU is asked for by name. Libraries and their versions are looked at before ONNX Runtime hears of a
 // provider (provider_machine.go); engines of TensorRT are built and first tried in a child of the same
 // binary, which answers TrialCommand with Trial, and kept in a cache (tensorrt.go, enginecache.go); a

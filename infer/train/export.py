@@ -174,7 +174,7 @@ def compare_batch(voice, model, speaker, sessions=5):
         want = [one.run(None, {**{k: v[s:s + 1] for k, v in rows.items()}, 'state': single[s:s + 1]}) for s in range(sessions)]
         got, state = many.run(None, {**rows, 'state': state})
         want, single = (np.concatenate(x) for x in zip(*want))
-        far, loudest = max(far, np.abs(got - want).max()), max(loudest, np.abs(want).max())
+        far, loudest = max(far, np.abs(np.nan_to_num(got - want, nan=np.inf)).max()), max(loudest, np.abs(want).max())
     return 20 * math.log10(far / loudest + 1e-12)
 
 
