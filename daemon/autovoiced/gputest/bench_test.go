@@ -24,7 +24,11 @@ import (
 // figure logs a result and adds it to the results file, as infer's tests do.
 func figure(t *testing.T, name string, value any) {
 	t.Helper()
-	t.Logf("%s: %+v", name, value)
+	if text, raw := value.(json.RawMessage); raw {
+		t.Logf("%s: %s", name, text)
+	} else {
+		t.Logf("%s: %+v", name, value)
+	}
 	file := os.Getenv("AUTOVOICE_GPU_RESULTS")
 	if file == "" {
 		return
