@@ -50,7 +50,10 @@ class Program:
         self.voices = {v['name']: {'sex': '', 'median_hz': 0, **v} for v in listed if v['reference']}
         self.call('voices', '--references', out / 'references')
         self.references = {name: [out / 'references' / f'{name}.wav'] for name in self.voices}
-        self.strangers = '--reference' in self.call('convert', '--help')
+        known = self.call('convert', '--help')
+        self.strangers = '--reference' in known
+        # The voice is what is judged, so nothing is kept beside it. The first program knew neither songs nor results.
+        self.alone = ['--separation', 'none', '--results', '', '--samples'] if '--separation' in known else ['--format']
         self.identity = digest(self.binary)
 
     def call(self, *arguments):
@@ -62,9 +65,8 @@ class Program:
     def convert(self, job, source, made):
         wish = ['--reference', job['given']] if 'given' in job else ['--voice', job['voice']]
         wish += [f'--pitch={job["semitones"]}'] if 'semitones' in job else []
-        said = self.call('convert', source, '-o', made, '--format', 's24', '--quiet', *wish)
-        number = lambda word: float(re.search(word + r' ([0-9.]+)', said)[1])
-        return {'rtf': number('RTF'), 'latency': number('latency')}
+        said = self.call('convert', source, '-o', made, '--quiet', *wish, *self.alone, 's24')
+        return {'rtf': float(re.search(r'RTF ([0-9.]+)', said)[1])}
 
     def key(self, job):
         return (self.identity, job.get('voice'), job.get('semitones'), job['given'].read_bytes() if 'given' in job else '')
@@ -145,7 +147,7 @@ def silence(program, folder):
     quiet, made, found = folder / 'silence.wav', folder / 'silence-out.wav', {}
     sf.write(quiet, np.zeros(3 * A.RATE), A.RATE, subtype='PCM_16')
     for name in program.voices:
-        program.call('convert', quiet, '-o', made, '--voice', name, '--format', 'f32', '--quiet')
+        program.call('convert', quiet, '-o', made, '--voice', name, '--quiet', *program.alone, 'f32')
         found[name] = round(float(20 * np.log10(np.abs(A.read(made, None)[0]).max() + 1e-10)), 1)
     return found
 

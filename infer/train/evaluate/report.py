@@ -125,8 +125,7 @@ class Report:
             add(name, m, values(clean['voice'], m.key), [cell(clean[s], m, bar=False) for s in ('first', 'world')])
             if m is SIM:
                 add(STRANGER.name, STRANGER, values(self.pick('voice', 'stranger'), 'sim'))
-        latency = values(self.lines['voice'], 'latency')
-        add('algorithmic latency, ms', Measure('', '', 30, 20, 1, True), [self.facts['bench']['algorithmic_latency_ms']] if latency else [])
+        add('algorithmic latency, ms', Measure('', '', 30, 20, 1, True), [self.facts['bench']['algorithmic_latency_ms']])
         add('CPU per second of audio, one core, s', Measure('', '', 0.20, 0.10, 3, True), [self.facts['bench']['voice_rtf_one_core']])
         add('model files, MB', Measure('', '', 20, 8, 1, True), [sum(self.facts['files_mb'].values())])
         head = ['Measure', 'Bar', 'Stretch', 'Found', 'Verdict', 'First voice', 'WORLD']
@@ -255,7 +254,7 @@ class Report:
 
 PAGE = '''# The voice, measured
 
-Written by `make judge` ({version}); do not edit. Every conversion is made by `autovoiced convert` with default settings, and measured by the
+Written by `make judge` ({version}); do not edit. Every conversion is made by `autovoiced convert --separation none` with default settings otherwise, and measured by the
 project's own judge: [infer/train/evaluate](../../../infer/train/evaluate/README.md) says how. Intervals are bootstrapped over clips (95 %);
 **bold** is beyond the bar. [voice.jsonl](voice.jsonl) has every conversion, one a line, with what was said and what Whisper heard.
 
