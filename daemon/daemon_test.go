@@ -90,6 +90,21 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
+// quiet is a daemon that does not run yet, and its log, which nobody reads.
+func quiet(t *testing.T, cfg Config) (*Daemon, *Log) {
+	t.Helper()
+	log, err := NewLog(cfg.Log, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	d, err := New(cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, log
+}
+
 // serve runs a daemon until the test ends, or until stop is called, which gives Run's error.
 func serve(t testing.TB, change ...func(*Config)) *testDaemon {
 	t.Helper()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -122,15 +121,7 @@ func TestGPUMemoryFull(t *testing.T) {
 // While the voice is opened, HTTP says so, and how far an engine is that is built for it; the rest comes later.
 func TestStartIsTold(t *testing.T) {
 	cfg := testConfig(t)
-	log, err := NewLog(cfg.Log, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = log.Close() }()
-	d, err := New(cfg, log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d, log := quiet(t, cfg)
 	d.faults = log.Folder()
 	defer d.faults.Close()
 	defer d.abandon()
@@ -165,21 +156,13 @@ func TestStartThatEnds(t *testing.T) {
 		cfg := testConfig(t)
 		cfg.Voice.Name = tinyVoice
 		cfg.Infer.Provider, cfg.Infer.Fallback = infer.ProviderCUDA, false
-		log, err := NewLog(cfg.Log, io.Discard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = log.Close() }()
-		d, err := New(cfg, log)
-		if err != nil {
-			t.Fatal(err)
-		}
+		d, _ := quiet(t, cfg)
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		if stopped {
 			cancel()
 		}
-		err = d.Run(ctx)
+		err := d.Run(ctx)
 		var voice *VoiceError
 		if errors.As(err, &voice) == stopped && !errors.Is(err, context.Canceled) {
 			t.Errorf("told to stop: %v; run ends with %v", stopped, err)

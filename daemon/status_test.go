@@ -230,15 +230,7 @@ func TestPortInUse(t *testing.T) {
 	first := serve(t)
 	cfg := testConfig(t)
 	cfg.HTTP.Listen = first.Addr().String()
-	log, err := NewLog(cfg.Log, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = log.Close() }()
-	d, err := New(cfg, log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d, _ := quiet(t, cfg)
 	if err := d.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "http.listen") || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("got %v, want http.listen and that the address is in use", err)
 	}

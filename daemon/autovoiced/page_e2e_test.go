@@ -101,14 +101,19 @@ func TestE2EPageLive(t *testing.T) {
 	wantNoFaults(t, b)
 }
 
+// speak starts the voice on a page that is on its way.
+func speak(b *webtest.Browser) {
+	b.Until("the list of voices", voices)
+	b.Click("#start")
+	b.Until("the voice to speak", isLive)
+}
+
 // The controls reach the daemon while the voice speaks.
 func TestE2EPageControls(t *testing.T) {
 	s := startService(t)
 	b := webtest.Open(t, microphone(t))
 	b.Go(s.url)
-	b.Until("the list of voices", voices)
-	b.Click("#start")
-	b.Until("the voice to speak", isLive)
+	speak(b)
 	session := func() wire.Session {
 		if all := s.status(t).Sessions; len(all) == 1 {
 			return all[0]
@@ -170,9 +175,7 @@ func TestE2EPageOutlivesTheDaemon(t *testing.T) {
 	s := startService(t)
 	b := webtest.Open(t, microphone(t))
 	b.Go(s.url)
-	b.Until("the list of voices", voices)
-	b.Click("#start")
-	b.Until("the voice to speak", isLive)
+	speak(b)
 	tripsPast(b, 50)
 	s.signal(t, syscall.SIGKILL)
 	<-s.exited
@@ -191,9 +194,7 @@ func TestE2EPageComesBack(t *testing.T) {
 	line := startLine(t, strings.TrimPrefix(s.url, "http://"))
 	b := webtest.Open(t, microphone(t))
 	b.Go("http://" + line.address)
-	b.Until("the list of voices", voices)
-	b.Click("#start")
-	b.Until("the voice to speak", isLive)
+	speak(b)
 	tripsPast(b, 50)
 	before := s.status(t).Sessions[0]
 	line.cut()
@@ -274,9 +275,7 @@ func TestE2EPageToken(t *testing.T) {
 	b.Type("#token-value", "a wrong one\r")
 	b.Until("the question again", `document.getElementById("token").open && document.getElementById("token-value").value === ""`)
 	b.Type("#token-value", token+"\r")
-	b.Until("the list of voices", voices)
-	b.Click("#start")
-	b.Until("the voice to speak", isLive)
+	speak(b)
 	tripsPast(b, 50)
 	b.Forgive() // 401s are told on the console
 	b.Go(s.url + "/#token=" + strings.ReplaceAll(token, " ", "%20"))
@@ -332,9 +331,7 @@ func TestE2EPageLooks(t *testing.T) {
 	b := webtest.Open(t, microphone(t))
 	audit := string(read(t, "../../client/web/testdata/audit.js"))
 	b.Go(s.url)
-	b.Until("the list of voices", voices)
-	b.Click("#start")
-	b.Until("the voice to speak", isLive)
+	speak(b)
 	tripsPast(b, 400)
 	for _, look := range []struct {
 		name          string
