@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -49,6 +50,7 @@ type job struct {
 	ctx     context.Context
 
 	look    wire.Job
+	came    time.Time
 	began   time.Time
 	result  string        // path, once it is done
 	changed chan struct{} // closed at the next change
@@ -60,7 +62,7 @@ type job struct {
 const mostKept = 100
 
 func newJobs(d *Daemon) *jobs {
-	j := &jobs{d: d, cfg: d.cfg.Jobs, wake: make(chan struct{}, 1)}
+	j := &jobs{d: d, cfg: d.cfg.Jobs, tally: newJobTally(), wake: make(chan struct{}, 1)}
 	j.ctx, j.cancel = context.WithCancel(context.Background())
 	return j
 }
@@ -128,7 +130,7 @@ func (j *jobs) release(folder string) {
 
 // add queues a song that has come.
 func (j *jobs) add(folder, path, name string, options wire.Convert) (wire.Job, *wire.Error) {
-	one := &job{folder: folder, song: path, options: options, changed: make(chan struct{})}
+	one := &job{folder: folder, song: path, options: options, came: time.Now(), changed: make(chan struct{})}
 	one.ctx, one.cancel = context.WithCancel(j.ctx)
 	one.look = wire.Job{ID: jobID(), Name: name, State: wire.JobQueued, Created: time.Now().UTC()}
 	if d, err := media.Open(path); err == nil { // it was opened before; this is for its length
@@ -298,6 +300,7 @@ func (j *jobs) begin() *job {
 	one := j.all[i]
 	j.waiting--
 	one.running, one.began, one.look.State = true, time.Now(), wire.JobRunning
+	j.tally.begun(one.began.Sub(one.came))
 	for _, other := range j.all {
 		other.tell() // who waits is nearer
 	}
@@ -314,7 +317,7 @@ func (j *jobs) convert(one *job) (r Result, err error) {
 		}
 	}()
 	o := ConvertOptions{
-		Voice: one.options.Voice, Preset: one.options.Preset, Pitch: one.options.Pitch, Rate: one.options.SampleRate, PCM: dsp.S16LE,
+		Voice: one.options.Voice, Preset: one.options.Preset, Pitch: one.options.Pitch, Rate: one.options.SampleRate, PCM: samplesOf[one.options.Samples],
 		VocalGainDB: one.options.VocalGainDB, MusicGainDB: one.options.MusicGainDB,
 		Progress: func(p song.Progress) { j.progress(one, p) },
 	}
@@ -327,15 +330,13 @@ func (j *jobs) convert(one *job) (r Result, err error) {
 	return j.d.convert(one.ctx, one.song, one.target(), o)
 }
 
+// samplesOf are the protocol's samples; without a word they are s16.
+var samplesOf = map[string]dsp.PCM{"": dsp.S16LE, wire.SamplesS16: dsp.S16LE, wire.SamplesS24: dsp.S24LE, wire.SamplesF32: dsp.F32LE}
+
 // target is where the result goes.
 func (one *job) target() string { return filepath.Join(one.folder, "result."+one.format()) }
 
-func (one *job) format() string {
-	if one.options.Format == "" {
-		return wire.FormatWAV
-	}
-	return one.options.Format
-}
+func (one *job) format() string { return cmp.Or(one.options.Format, wire.FormatWAV) }
 
 func (j *jobs) progress(one *job, p song.Progress) {
 	j.mu.Lock()
@@ -388,7 +389,7 @@ func (j *jobs) finish(one *job, r Result, err error) {
 func (one *job) wire(r Result) *wire.JobResult {
 	t := r.StageTimingsMS
 	return &wire.JobResult{
-		URL: "/v1/convert/" + one.look.ID + "/result", Format: one.format(), Rate: r.Rate, Channels: r.Channels, Frames: r.Frames,
+		URL: "/v1/convert/" + one.look.ID + "/result", Format: one.format(), Samples: cmp.Or(one.options.Samples, wire.SamplesS16), Rate: r.Rate, Channels: r.Channels, Frames: r.Frames,
 		Voice: r.Voice, PitchShift: r.PitchShift, RTF: r.RTF, Separation: r.Separation,
 		StageTimingsMS: map[string]float64{
 			"separation": t.Separation, "f0_extraction": t.F0Extraction, "conversion": t.Conversion, "mixing": t.Mixing, "total": t.Total,

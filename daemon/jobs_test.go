@@ -3,7 +3,9 @@ package daemon
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -215,6 +217,69 @@ func jobFiles(t *testing.T, folder string) (files []string) {
 	return files
 }
 
+// TestTheSamplesOfAResult: a result has the samples that were asked for, and the song's tags.
+func TestTheSamplesOfAResult(t *testing.T) {
+	d, _ := jobsDaemon(t)
+	path := filepath.Join(t.TempDir(), "song.flac")
+	tags := media.Tags{Title: "Slow boat", Artist: "Nobody", Date: "1926"}
+	song, err := media.Create(path, media.Output{Format: media.FLAC, Rate: 16000, Channels: 1, Tags: tags})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(song.Write([][]float32{buzz(8000, 16000)}), song.Close()); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		options, samples string
+		bits             int
+	}{
+		{`"format":"wav"`, "s16", 16},
+		{`"format":"wav","samples":"s24"`, "s24", 24},
+		{`"format":"wav","samples":"f32"`, "f32", 32},
+		{`"format":"flac","samples":"s16"`, "s16", 16},
+		{`"format":"flac","samples":"s24"`, "s24", 24},
+	} {
+		events := followJob(t, d, post(t, d, `{"preset":"fast",`+c.options+`}`, "song.flac", data).ID)
+		r := events[len(events)-1].Result
+		if r == nil || r.Samples != c.samples {
+			t.Errorf("%s: %+v, want samples %s", c.options, r, c.samples)
+			continue
+		}
+		out := filepath.Join(t.TempDir(), "out")
+		if err := os.WriteFile(out, body(t, d.url+r.URL), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if bits := bitsOf(t, out); bits != c.bits {
+			t.Errorf("%s: samples of %d bits, want %d", c.options, bits, c.bits)
+		}
+		result, err := media.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := result.Tags(); got.Title != tags.Title || got.Artist != tags.Artist || got.Date != tags.Date {
+			t.Errorf("%s: tags %+v, want the song's, %+v", c.options, got, tags)
+		}
+		_ = result.Close() // it was only read
+	}
+}
+
+// bitsOf reads how many bits a sample has, where the headers of WAV and FLAC have it.
+func bitsOf(t *testing.T, path string) int {
+	t.Helper()
+	head, err := os.ReadFile(path)
+	if err != nil || len(head) < 44 {
+		t.Fatalf("%d bytes, %v", len(head), err)
+	}
+	if string(head[:4]) == "RIFF" {
+		return int(binary.LittleEndian.Uint16(head[34:]))
+	}
+	return int(head[20]&1<<4|head[21]>>4) + 1 // RFC 9639, 8.2
+}
+
 // TestJobsThatAreRefused: at once, by name, with nothing left behind.
 func TestJobsThatAreRefused(t *testing.T) {
 	d, folder := jobsDaemon(t, func(c *Config) { c.Jobs.MaxUploadMB = 1 })
@@ -228,6 +293,7 @@ func TestJobsThatAreRefused(t *testing.T) {
 	}{
 		{"options", `{"pitch":3}`, good, http.StatusBadRequest, wire.CodeBadMessage, ""},
 		{"rate", `{"sample_rate":96000}`, good, http.StatusBadRequest, wire.CodeBadParam, "sample_rate"},
+		{"samples", `{"format":"flac","samples":"f32"}`, good, http.StatusBadRequest, wire.CodeBadParam, "samples"},
 		{"voice", `{"voice":"nobody"}`, good, http.StatusBadRequest, wire.CodeUnknownVoice, "voice"},
 		{"profile", `{"profile":"nobody"}`, good, http.StatusBadRequest, wire.CodeUnknownVoice, "profile"},
 		{"no song", `{}`, nil, http.StatusBadRequest, wire.CodeBadParam, "song"},

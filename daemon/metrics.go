@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -21,6 +22,7 @@ type family struct {
 	labels     []string
 	value      func(look *metricsLook, tell tell)             // gauge or, where the name ends in _total, counter
 	spread     func(look *metricsLook, tell tellDistribution) // histogram
+	bounds     func() []time.Duration                         // of the histogram; nil is meterBounds
 }
 
 type (
@@ -69,10 +71,13 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	look := &metricsLook{m.d.Status(), m.d.meters.look(), m.d.log.Dropped(), m.d.building.built.Load(), m.d.jobs.figures()}
-	bounds := meterBounds()
 	for i, f := range m.families {
 		desc := m.descs[i]
 		if f.spread != nil {
+			bounds := meterBounds()
+			if f.bounds != nil {
+				bounds = f.bounds()
+			}
 			f.spread(look, func(d stream.Distribution, labels ...string) {
 				within := make(map[float64]uint64, len(bounds))
 				for i, n := range d.Within {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/stream"
 )
 
@@ -140,7 +141,47 @@ func TestMetricsOfSongs(t *testing.T) {
 	if got := find(t, all, "autovoiced_job_audio_seconds_total").GetCounter().GetValue(); got < 0.99 || got > 1.01 {
 		t.Errorf("%v s of songs done, want 1", got)
 	}
-	if got := find(t, all, "autovoiced_job_elapsed_seconds_total").GetCounter().GetValue(); got <= 0 {
-		t.Errorf("they took %v s", got)
+	// One song waited and was done; the other one may have been taken up before it was taken back.
+	if n := find(t, all, "autovoiced_job_wait_seconds").GetHistogram().GetSampleCount(); n < 1 || n > 2 {
+		t.Errorf("%d songs have waited, want 1 or 2", n)
+	}
+	took := find(t, all, "autovoiced_job_seconds").GetHistogram()
+	if took.GetSampleCount() != 1 || took.GetSampleSum() <= 0 {
+		t.Errorf("%d songs took %v s, want one that took some", took.GetSampleCount(), took.GetSampleSum())
+	}
+	if last := took.GetBucket()[len(jobBounds())-1]; last.GetCumulativeCount() != 1 || last.GetUpperBound() != 3600 {
+		t.Errorf("%d songs within %v s, want one within an hour", last.GetCumulativeCount(), last.GetUpperBound())
+	}
+	var stages float64
+	for _, stage := range jobStages {
+		h := find(t, all, "autovoiced_job_stage_seconds", "stage="+stage).GetHistogram()
+		if h.GetSampleCount() != 1 {
+			t.Errorf("%d songs in %s, want 1", h.GetSampleCount(), stage)
+		}
+		stages += h.GetSampleSum()
+	}
+	if stages <= 0 || stages > took.GetSampleSum() {
+		t.Errorf("the stages took %v s of %v s", stages, took.GetSampleSum())
+	}
+}
+
+// TestSongsInTheStatus: those that run, with how far they are, those that wait, and what became of the others.
+func TestSongsInTheStatus(t *testing.T) {
+	d, _ := jobsDaemon(t)
+	if s := d.Status().Jobs; s.Queued != 0 || s.Running == nil || len(s.Running) != 0 || s.Ended[wire.JobDone] != 0 {
+		t.Errorf("with no songs: %+v", s)
+	}
+	c := newChecker(t, d)
+	followJob(t, d, post(t, d, `{"preset":"fast"}`, "short.wav", wavBytes(t, 16000, 0.5)).ID)
+	long := post(t, d, `{"preset":"fast"}`, "long.wav", wavBytes(t, 48000, 120))
+	post(t, d, `{"preset":"fast"}`, "next.wav", wavBytes(t, 16000, 0.5))
+	eventually(t, "the song is told of with its stage", func() bool {
+		s := d.Status().Jobs
+		return len(s.Running) == 1 && s.Running[0].Progress > 0 && s.Running[0].Stage != ""
+	})
+	c.holds("Status", body(t, d.url+"/v1/status"))
+	s := d.Status().Jobs
+	if one := s.Running[0]; s.Queued != 1 || one.ID != long.ID || one.Name != "long.wav" || one.AudioSeconds != 120 || s.Ended[wire.JobDone] != 1 || s.Ended[wire.JobFailed] != 0 {
+		t.Errorf("status %+v, want long.wav running, one queued and one done", s)
 	}
 }

@@ -17,7 +17,7 @@ func (d *Daemon) Status() *wire.Status {
 		At: time.Now().UTC(), UptimeSeconds: d.clock.Now().Seconds(), State: d.state(),
 		Building: d.building.status(),
 		Device:   d.live.status(),
-		Sessions: []wire.Session{}, Batching: d.batching(),
+		Sessions: []wire.Session{}, Batching: d.batching(), Jobs: d.jobs.status(),
 	}
 	if lost := d.gpu.lost(); lost != nil {
 		s.Fault = lost.Message

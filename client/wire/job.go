@@ -19,6 +19,13 @@ const (
 	FormatFLAC = "flac"
 )
 
+// The samples of a result: integers of 16 or 24 bits, or floats of 32, which only WAV has.
+const (
+	SamplesS16 = "s16"
+	SamplesS24 = "s24"
+	SamplesF32 = "f32"
+)
+
 // The rates in Hz that a result may have.
 const (
 	MinResultRate = 16000
@@ -38,6 +45,8 @@ type Convert struct {
 	SampleRate int `json:"sample_rate,omitempty"`
 	// Format is wav or flac; empty is wav.
 	Format string `json:"format,omitempty"`
+	// Samples are s16, s24 or, in WAV, f32; empty is s16.
+	Samples string `json:"samples,omitempty"`
 	// VocalGainDB and MusicGainDB are -2·MaxGainDB to MaxGainDB; the least is silence.
 	VocalGainDB float64 `json:"vocal_gain_db,omitempty"`
 	MusicGainDB float64 `json:"music_gain_db,omitempty"`
@@ -70,6 +79,10 @@ func (c *Convert) Validate() *Error {
 		return Errorf(CodeBadParam, "sample_rate", "%d Hz, want %d to %d, or 0 for the song's own", c.SampleRate, MinResultRate, MaxResultRate)
 	case c.Format != "" && c.Format != FormatWAV && c.Format != FormatFLAC:
 		return Errorf(CodeBadParam, "format", "format %q, want %q or %q", c.Format, FormatWAV, FormatFLAC)
+	case c.Samples != "" && c.Samples != SamplesS16 && c.Samples != SamplesS24 && c.Samples != SamplesF32:
+		return Errorf(CodeBadParam, "samples", "samples %q, want %q, %q or %q", c.Samples, SamplesS16, SamplesS24, SamplesF32)
+	case c.Samples == SamplesF32 && c.Format == FormatFLAC:
+		return Errorf(CodeBadParam, "samples", "samples %q in FLAC, which has %q and %q; WAV has all", c.Samples, SamplesS16, SamplesS24)
 	}
 	return first(c.Pitch.validate(), validateGain("vocal_gain_db", c.VocalGainDB), validateGain("music_gain_db", c.MusicGainDB))
 }
@@ -121,10 +134,20 @@ type Job struct {
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
+// Jobs are the songs of a daemon, in its status.
+type Jobs struct {
+	Queued int `json:"queued"`
+	// Running are those that are being converted, oldest first.
+	Running []Job `json:"running"`
+	// Ended counts since the start, by state: done, failed and cancelled.
+	Ended map[JobState]uint64 `json:"ended"`
+}
+
 // JobResult is what a job has done.
 type JobResult struct {
 	URL        string  `json:"url"` // of the file, relative to the daemon
 	Format     string  `json:"format"`
+	Samples    string  `json:"samples"`
 	Rate       int     `json:"rate"`
 	Channels   int     `json:"channels"`
 	Frames     uint64  `json:"frames"`

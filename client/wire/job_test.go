@@ -13,6 +13,7 @@ func TestConvertOptionsAreReadStrictly(t *testing.T) {
 	good := []string{
 		``, `{}`, `{"voice":"alma"}`, `{"profile":"me","preset":"quality","pitch_shift_semitones":"auto"}`,
 		`{"pitch_shift_semitones":-2.5,"sample_rate":44100,"format":"flac","vocal_gain_db":3,"music_gain_db":-48}`,
+		`{"format":"flac","samples":"s24"}`, `{"format":"wav","samples":"f32"}`, `{"samples":"f32"}`,
 	}
 	for _, text := range good {
 		if _, err := wire.DecodeConvert([]byte(text)); err != nil {
@@ -32,6 +33,8 @@ func TestConvertOptionsAreReadStrictly(t *testing.T) {
 		{`{"sample_rate":8000}`, wire.CodeBadParam, "sample_rate"},
 		{`{"sample_rate":96000}`, wire.CodeBadParam, "sample_rate"},
 		{`{"format":"mp3"}`, wire.CodeBadParam, "format"},
+		{`{"samples":"24"}`, wire.CodeBadParam, "samples"},
+		{`{"format":"flac","samples":"f32"}`, wire.CodeBadParam, "samples"},
 		{`{"vocal_gain_db":25}`, wire.CodeBadParam, "vocal_gain_db"},
 		{`{"music_gain_db":-49}`, wire.CodeBadParam, "music_gain_db"},
 		{`{"sample_rate":"high"}`, wire.CodeBadMessage, "sample_rate"},

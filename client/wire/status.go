@@ -19,7 +19,9 @@ type Status struct {
 	Sessions []Session `json:"sessions"`
 	// Batching is of each voice pack that is loaded.
 	Batching []Batching `json:"batching,omitempty"`
-	Totals   Totals     `json:"totals"`
+	// Jobs are the songs of /v1/convert.
+	Jobs   Jobs   `json:"jobs"`
+	Totals Totals `json:"totals"`
 }
 
 // Building is how far the building of an engine for a GPU is.

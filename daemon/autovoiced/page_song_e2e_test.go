@@ -19,7 +19,7 @@ func TestE2EPageSong(t *testing.T) {
 	b.Until("the list of voices", `document.querySelectorAll("#song-voice option").length > 3`)
 	b.Choose("#song-file", microphone(t))
 	b.Pick("#song-voice", "bruno")
-	b.Pick("#song-format", "flac")
+	b.Pick("#song-format", "flac s24")
 	b.Click("#song-go")
 	b.Until("the converted song", `document.querySelector('#jobs [data-state="done"]') !== null`)
 	b.Until("both to be seen", `document.querySelectorAll('#jobs .ab input').length === 2`)

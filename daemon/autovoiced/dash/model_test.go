@@ -79,6 +79,7 @@ func TestScreenFits(t *testing.T) {
 	wide.Device.Output = "スピーカー" + strings.Repeat(" 音", 60)
 	wide.Sessions[0].Voice = "e\u0301\x1b[31m" + strings.Repeat("声", 50)
 	wide.Sessions = append(wide.Sessions, wide.Sessions[0], wide.Sessions[0])
+	wide.Jobs = wire.Jobs{Queued: 3, Running: []wire.Job{{Name: "\x1b[31m" + strings.Repeat("歌", 50), Stage: "separation", Progress: 2}, {}}}
 	for _, s := range []*wire.Status{nil, controlled(), wide, {State: "starting"}} {
 		for _, width := range []int{20, 41, 59, 60, 61, 68, 77, 80, 90, 120, 163, 200} {
 			for _, height := range []int{1, 24, 50} {
@@ -138,6 +139,18 @@ func TestScreenTellsOfTheGPU(t *testing.T) {
 		t.Error("a conversation that shares with nobody is told of")
 	}
 	c.wants("another process builds bundled")
+}
+
+// A song that is converted shows above whoever speaks, and how many wait behind it.
+func TestScreenTellsOfSongs(t *testing.T) {
+	s := controlled()
+	s.Jobs = wire.Jobs{Queued: 1, Running: []wire.Job{{Name: "a.mp3", Stage: "mixing", Progress: 0.5, Speed: 8}}}
+	c := newConsole(t, &hands{}, 80, 24, s)
+	c.wants("song   ████████········  50 %  a.mp3  mixing  8.0×  +1 waiting", "total ", "q quit")
+	s.Jobs = wire.Jobs{}
+	if strings.Contains(c.text(), "song ") {
+		t.Errorf("a song that has ended is shown:\n%s", c.text())
+	}
 }
 
 // hands notes what keys ask for.

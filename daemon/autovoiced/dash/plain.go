@@ -31,6 +31,12 @@ func Lines(s *wire.Status) []string {
 	if s.Device.State != "off" {
 		lines = append(lines, xrunText(s.Device))
 	}
+	if busy(s.Jobs) {
+		lines = append(lines, waitingText(s.Jobs))
+		for i := range s.Jobs.Running {
+			lines = append(lines, "song "+songText(&s.Jobs.Running[i]))
+		}
+	}
 	for i := range s.Sessions {
 		lines = append(append(lines, ""), sessionTable(&s.Sessions[i])...)
 	}
@@ -48,6 +54,25 @@ func buildingText(b *wire.Building) string {
 	text += fmt.Sprintf(" %s, %d hops, %s: %.0f s", clean(b.Pack), b.Hops, b.Precision, b.ElapsedSeconds)
 	if b.EstimateSeconds > 0 {
 		text += fmt.Sprintf(" of about %.0f s", b.EstimateSeconds)
+	}
+	return text
+}
+
+// busy says that there are songs to tell of.
+func busy(j wire.Jobs) bool { return j.Queued+len(j.Running) > 0 }
+
+func waitingText(j wire.Jobs) string {
+	return fmt.Sprintf("songs %d running, %d waiting, %d done, %d failed", len(j.Running), j.Queued, j.Ended[wire.JobDone], j.Ended[wire.JobFailed])
+}
+
+// songText is which song it is and how far.
+func songText(j *wire.Job) string {
+	text := fmt.Sprintf("%3.0f %%  %s  %s", 100*j.Progress, cut(clean(j.Name), 20), j.Stage)
+	if j.Speed > 0 {
+		text += fmt.Sprintf("  %.1f×", j.Speed)
+	}
+	if j.ETASeconds > 0 {
+		text += fmt.Sprintf("  %s left", clockText(j.ETASeconds))
 	}
 	return text
 }

@@ -84,6 +84,30 @@ func TestManySessions(t *testing.T) {
 	}
 }
 
+// Songs show while there are any, and their names do no harm.
+func TestSongsInAPipe(t *testing.T) {
+	s := busyStatus()
+	if text := strings.Join(Lines(s), "\n"); strings.Contains(text, "song") {
+		t.Errorf("songs are told of where there are none:\n%s", text)
+	}
+	s.Jobs = wire.Jobs{Queued: 2, Ended: map[wire.JobState]uint64{wire.JobDone: 5, wire.JobFailed: 1}, Running: []wire.Job{
+		{Name: "a \x1b[2Jsong.mp3", Stage: "conversion", Progress: 0.42, Speed: 3.25, ETASeconds: 61},
+		{Name: strings.Repeat("long ", 30)},
+	}}
+	lines := Lines(s)
+	text := strings.Join(lines, "\n")
+	for _, want := range []string{"songs 2 running, 2 waiting, 5 done, 1 failed\n", "song  42 %  a song.mp3  conversion  3.2×  0:01:01 left\n", "song   0 %  long long long long…"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("table lacks %q:\n%s", want, text)
+		}
+	}
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n > 80 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+}
+
 func TestLedgerThatDoesNotAddUpShows(t *testing.T) {
 	if got := Ledger(wire.Ledger{In: 10, Out: 9}); !strings.Contains(got, "10 in ≠ 9 out") {
 		t.Errorf("got %q", got)

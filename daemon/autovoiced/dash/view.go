@@ -73,6 +73,19 @@ func (m *model) head() []string {
 	if s.Device.State != "off" {
 		lines = append(lines, m.device(s.Device))
 	}
+	return append(lines, songs(s.Jobs)...)
+}
+
+// songs are those that are converted now, a line each, the first with how many wait.
+func songs(j wire.Jobs) []string {
+	var lines []string
+	for i := range j.Running {
+		one := &j.Running[i]
+		lines = append(lines, faint.Render("song   ")+bar(one.Progress, 16, accent)+" "+songText(one))
+	}
+	if len(lines) > 0 && j.Queued > 0 {
+		lines[0] += faint.Render(fmt.Sprintf("  +%d waiting", j.Queued))
+	}
 	return lines
 }
 

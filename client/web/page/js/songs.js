@@ -63,11 +63,13 @@ export class Songs {
   #options() {
     const voice = this.voices.find($("song-voice").value);
     const pitch = $("song-pitch").value;
+    const [format, samples] = $("song-format").value.split(" ");
     return {
       ...(voice?.kind === "profile" ? { profile: voice.name } : { voice: voice?.name }),
       preset: $("song-preset").value,
       pitch_shift_semitones: pitch === "auto" ? "auto" : Number(pitch),
-      format: $("song-format").value,
+      format,
+      samples,
       vocal_gain_db: Number($("song-vocal").value),
       music_gain_db: Number($("song-music").value),
     };
