@@ -1,10 +1,12 @@
 package web_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/autovoiced/autovoiced/client/web"
 	"github.com/autovoiced/autovoiced/client/web/webtest"
+	"github.com/autovoiced/autovoiced/client/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -79,7 +82,7 @@ func TestSmallAndAlone(t *testing.T) {
 	}
 }
 
-// What needs no sound card: framing against the vectors of the protocol, ring, jitter buffer, takes.
+// What needs no sound card: frames and messages against the vectors of the protocol, ring, jitter buffer, takes.
 func TestUnits(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/", web.Handler())
@@ -102,5 +105,42 @@ func TestUnits(t *testing.T) {
 				t.Error(r.Error)
 			}
 		})
+	}
+	t.Run("messages", func(t *testing.T) {
+		wantMessages(t, webtest.Eval[[]saying](b, `import("/units.js").then((units) => units.said())`))
+	})
+}
+
+// saying is the text that the page made of a message of testdata/wire.
+type saying struct{ Name, Text string }
+
+// wantMessages reads what the page says as the daemon does: each is the message that the vector is, with no field that is not known.
+func wantMessages(t *testing.T, said []saying) {
+	t.Helper()
+	data, err := os.ReadFile("../../testdata/wire/messages.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors struct {
+		Client []struct {
+			Name string
+			JSON json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	if len(said) != len(vectors.Client) || len(said) < 10 {
+		t.Fatalf("the page said %d messages, the vectors are %d", len(said), len(vectors.Client))
+	}
+	for i, v := range vectors.Client {
+		want, _, fault := wire.DecodeClient(v.JSON)
+		if fault != nil {
+			t.Fatal(fault)
+		}
+		got, ignored, fault := wire.DecodeClient([]byte(said[i].Text))
+		if fault != nil || len(ignored) > 0 || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: the page says %s, which is %+v (ignored %q, %v), want %+v", v.Name, said[i].Text, got, ignored, fault, want)
+		}
 	}
 }

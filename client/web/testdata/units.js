@@ -4,7 +4,7 @@ import { Playout } from "/js/playout.js";
 import { Ring } from "/js/ring.js";
 import { Take } from "/js/take.js";
 import { wav } from "/js/wav.js";
-import { decode, encode, parseHeader } from "/js/wire.js";
+import { decode, encode, faultOf, hear, parseHeader, say } from "/js/wire.js";
 import { tell } from "/js/words.js";
 
 const RATE = 48000;
@@ -34,6 +34,12 @@ function check(what, holds) {
 
 const bytes = async (file) => (await fetch(`/wire/${file}`)).arrayBuffer();
 const vectors = async (file) => (await fetch(`/wire/${file}`)).json();
+
+// said gives the text that the page makes of each client's message of testdata/wire; the Go side reads it.
+export async function said() {
+  const { client } = await vectors("messages.json");
+  return client.map(({ name, json: { type, ...fields } }) => ({ name, text: say(type, fields) }));
+}
 
 const tests = {
   async "good frames of testdata/wire"() {
@@ -70,6 +76,36 @@ const tests = {
       }
       want(file, code, error);
     }
+  },
+
+  async "what servers say in testdata/wire"() {
+    const { server } = await vectors("messages.json");
+    check("nine messages at least", server.length >= 9);
+    for (const { name, json } of server) {
+      const text = JSON.stringify(json);
+      const message = hear(text);
+      want(`${name}, said again`, say(message.type, message), text);
+      if (message.type !== "error") continue;
+      const fault = faultOf(message);
+      for (const key of ["code", "message", "param", "retryable"]) want(`${name}: ${key}`, fault[key], json[key]);
+    }
+  },
+
+  async "texts of testdata/wire that are no messages"() {
+    const { refused } = await vectors("messages.json");
+    const none = refused.filter(({ error, param }) => error === "bad_message" && (!param || param === "type"));
+    check("three at least", none.length >= 3);
+    for (const { name, text, error, param } of none) {
+      let fault = { code: "none" };
+      try {
+        hear(text);
+      } catch (err) {
+        fault = err;
+      }
+      want(name, fault.code, error);
+      if (param) want(`${name}: param`, fault.param, param);
+    }
+    for (const { name, text } of refused.filter(({ error }) => error === "unknown_type")) check(name, typeof hear(text).type === "string");
   },
 
   "what s16le cannot hold saturates, and halves round away from 0"() {

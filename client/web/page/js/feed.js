@@ -1,4 +1,5 @@
 import { address, call } from "./api.js";
+import { hear } from "./wire.js";
 
 const HZ = 4;
 const RETRIES = [250, 500, 1000, 2000, 4000];
@@ -18,7 +19,7 @@ export class Feed extends EventTarget {
     }
     const socket = new WebSocket(address(`/v1/status?hz=${HZ}`, { ws: true }));
     socket.onmessage = ({ data }) => {
-      const message = JSON.parse(data);
+      const message = hear(data);
       if (message.type === "status") this.#heard(message);
     };
     socket.onclose = () => this.#again();

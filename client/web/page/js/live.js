@@ -1,5 +1,5 @@
 import { address, call } from "./api.js";
-import { Fault } from "./wire.js";
+import { Fault, faultOf } from "./wire.js";
 
 const CHUNK = 0.01; // seconds sent at a time
 const TIMINGS = 10; // a second
@@ -159,7 +159,7 @@ export class Live extends EventTarget {
   }
 
   #refused(message) {
-    const fault = new Fault(message.code, message.message, message.param, message.retryable);
+    const fault = faultOf(message);
     if (message.fatal && !message.retryable && this.state === "lost" && this.ready) {
       this.ready = null; // what we wanted to resume is gone: the next attempt begins anew
       this.#lostAt = 0;

@@ -1,4 +1,4 @@
-import { DISCONTINUITY, HEADER_BYTES, decode, encode, parseHeader } from "./wire.js";
+import { DISCONTINUITY, HEADER_BYTES, decode, encode, hear, parseHeader, say } from "./wire.js";
 import { Take } from "./take.js";
 
 // What is late stays late unless something is left out. So audio that has waited longer than STALE on its way here is dropped, and
@@ -34,10 +34,10 @@ class Stream {
   open(url, start) {
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => socket.send(JSON.stringify({ type: "start", ...start }));
+    socket.onopen = () => socket.send(say("start", start));
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;
-      if (typeof data === "string") this.hear(JSON.parse(data));
+      if (typeof data === "string") this.hear(hear(data));
       else this.receive(data);
     };
     socket.onclose = () => socket === this.socket && this.lose();
@@ -55,8 +55,8 @@ class Stream {
     postMessage({ kind: "closed" });
   }
 
-  say(message) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  say({ type, ...fields }) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(say(type, fields));
   }
 
   close() {

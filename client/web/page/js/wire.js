@@ -1,4 +1,4 @@
-// The audio header and PCM of protocol v1, as client/wire does it in Go. Both are held to testdata/wire.
+// Messages, audio header and PCM of protocol v1, as client/wire does them in Go. Both are held to testdata/wire.
 
 export const VERSION = 1;
 export const HEADER_BYTES = 16;
@@ -12,6 +12,28 @@ export class Fault extends Error {
     super(message);
     Object.assign(this, { code, param, retryable });
   }
+}
+
+// say gives the text of a message.
+export function say(type, fields = {}) {
+  return JSON.stringify({ type, ...fields });
+}
+
+// hear reads a text message. One of a type that nobody knows is for the caller to pass over.
+export function hear(text) {
+  let message = null;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    throw new Fault("bad_message", `"${text.slice(0, 40)}" is not JSON`);
+  }
+  if (typeof message?.type !== "string") throw new Fault("bad_message", `a message without a type: ${text.slice(0, 40)}`, "type");
+  return message;
+}
+
+// faultOf makes what can be thrown of an "error".
+export function faultOf({ code, message, param, retryable }) {
+  return new Fault(code, message, param, retryable);
 }
 
 const sampleBytes = (format) => (format.encoding === "f32le" ? 4 : 2);
