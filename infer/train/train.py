@@ -89,10 +89,10 @@ class Trainer:
         return made / gain, content
 
     def others(self, count):
-        """Speakers to convert to: embeddings and median pitches. Half of them are built in, the others anyone of the
+        """Speakers to convert to: embeddings and median pitches. A third of them are built in, the others anyone of the
         material; of those, one in three is nobody, half way between two."""
         pick = torch.randint(len(self.targets), (count,), device=self.device)
-        anyone = torch.rand(count, device=self.device) < 0.5
+        anyone = torch.rand(count, device=self.device) < 0.65
         speaker, home = self.anyone(count)
         second, other = self.anyone(count)
         between = torch.rand(count, device=self.device) < 1 / 3
