@@ -21,7 +21,7 @@ from model import BINS, HEARD, HOP, LATE, RATE, SIZE, Sieve, Step  # noqa: E402
 
 SOURCES = ['LibriSpeech train-clean-100 (236 speakers, one utterance each), CC BY 4.0: speech, and singing made of it with WORLD (BSD)',
            'music composed by infer/train/separate/compose.py, played by FluidSynth with the FluidR3 GM sound font, MIT',
-           'noises synthesised while training']
+           'noises synthesised while training', 'Whisper base, MIT: teacher of words; not part of the pack']
 
 
 def contract(step, name):

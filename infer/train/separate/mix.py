@@ -12,9 +12,10 @@ import soundfile as sf
 import torch
 import torch.nn.functional as F
 
-from noises import RATE, noise, unit
+from noises import RATE, between, convolved, noise, seconds, unit
 
 SPEEDS = (0.75, 0.84, 0.92, 1.0, 1.09, 1.19, 1.33)
+UNHEARD = 12                                    # pieces of music, the last, that validation keeps
 
 
 def decode(path):
@@ -33,21 +34,27 @@ def bank(paths, device):
 
 
 def speakers(folder, kept):
-    "the FLAC files of all but the last so many speakers, which are there to measure with"
-    files = sorted(Path(folder).glob('*.flac'))
+    "-> the FLAC files to train with, and those of the last so many speakers, which are there to measure with"
+    files = sorted(Path(folder).rglob('*.flac'))
     names = sorted({f.name.split('-')[0] for f in files}, key=int)
-    chosen = set(names[:len(names) - kept])
-    return [f for f in files if f.name.split('-')[0] in chosen]
+    out = set(names[len(names) - kept:])
+    return [f for f in files if f.name.split('-')[0] not in out], [f for f in files if f.name.split('-')[0] in out]
+
+
+def pieces(folder, part):
+    "-> files of rhythm or harmony to train with, and those that validation keeps"
+    files = sorted(Path(folder).glob(f'*-{part}.ogg'))
+    return files[:-UNHEARD], files[-UNHEARD:]
 
 
 class Mixer:
-    def __init__(self, speech, sung, music, device, kept=15, seed=0):
-        torch.manual_seed(seed)
+    "Mixtures of what is to be trained with; of what is kept apart when unseen, which are those to measure with."
+    def __init__(self, speech, sung, music, device, kept=15, unseen=False):
         self.device = device
-        self.speech = bank(speakers(speech, kept), device)
-        self.song = bank(sorted(Path(sung).glob('*.ogg')), device)
-        self.rhythm = bank(sorted(Path(music).glob('*-rhythm.ogg')), device)
-        self.harmony = bank(sorted(Path(music).glob('*-harmony.ogg')), device)
+        self.speech = bank(speakers(speech, kept)[unseen], device)
+        self.song = self.speech if unseen else bank(sorted(Path(sung).glob('*.ogg')), device)
+        self.rhythm, self.harmony = (bank(pieces(music, part)[unseen], device) for part in ('rhythm', 'harmony'))
+        self.speeds = torch.tensor(SPEEDS, device=device)
 
     def __str__(self):
         return ', '.join(f'{name} {len(getattr(self, name)) / RATE / 60:.0f} min' for name in ('speech', 'song', 'rhythm', 'harmony'))
@@ -58,43 +65,73 @@ class Mixer:
 
     def moved(self, source, batch, n):
         "crops at a speed of their own"
-        speed = torch.tensor(SPEEDS, device=self.device)[torch.randint(len(SPEEDS), (batch, 1), device=self.device)]
+        speed = self.speeds[torch.randint(len(SPEEDS), (batch, 1), device=self.device)]
         x = self.crops(source, batch, int(n * max(SPEEDS)) + 2)
         at = torch.arange(n, device=self.device) * speed
         low = at.long()
         part = at - low
         return x.gather(1, low) * (1 - part) + x.gather(1, low + 1) * part
 
-    def filtered(self, x):
-        "a microphone of its own, and a small room: short, mostly direct"
-        batch, n, m = *x.shape, 4000
+    def filtered(self, x, longest=0.09):
+        "a microphone of its own, and a room, mostly small and direct"
+        batch, m = len(x), 4096
         knots = F.interpolate(torch.randn(batch, 1, 7, device=x.device) * 3, m // 2 + 1, mode='linear', align_corners=True)[:, 0]
         colour = torch.fft.irfft(torch.polar(torch.pow(10.0, knots / 20), torch.zeros_like(knots)), m).roll(32, 1)[:, :64] * torch.hann_window(64, device=x.device)
-        decay = torch.empty(batch, 1, device=x.device).uniform_(0.01, 0.07)
-        room = torch.randn(batch, m, device=x.device) * torch.exp(-torch.arange(m, device=x.device) / RATE / decay)
-        room = room / room.square().sum(1, keepdim=True).sqrt() * torch.empty(batch, 1, device=x.device).uniform_(0, 0.5) * (torch.rand(batch, 1, device=x.device) < 0.6)
+        room = torch.randn(batch, m, device=x.device) * torch.exp(-seconds(m, x.device) / between(batch, 0.01, longest, x.device))
+        room = room / room.square().sum(1, keepdim=True).sqrt() * between(batch, 0, 0.5, x.device) * self.pick(batch, 0.6)
         room[:, 0] += 1
-        size = n + m + 64
-        return torch.fft.irfft(torch.fft.rfft(x, size) * torch.fft.rfft(room, size) * torch.fft.rfft(colour, size), size)[:, 32:32 + n]
+        return convolved(F.pad(x, (0, 32)), room, colour)[:, 32:]
 
     def pick(self, batch, chance):
         return (torch.rand(batch, 1, device=self.device) < chance).float()
 
+    def between(self, batch, low, high):
+        return between(batch, low, high, self.device)
+
+    def voices(self, batch, n):
+        "spoken or sung; a few come late, a few not at all"
+        sung = self.pick(batch, 0.35)
+        voice = self.filtered(sung * self.moved(self.song, batch, n) + (1 - sung) * self.moved(self.speech, batch, n))
+        late = self.between(batch, -8, 0.8) * n / RATE
+        voice = voice * ((seconds(n, self.device) - late) * 50).clamp(0, 1)
+        return unit(voice) * self.pick(batch, 0.95)
+
+    def music(self, batch, n):
+        rhythm, harmony, tilt = self.pick(batch, 0.8), self.pick(batch, 0.85), self.between(batch, -8, 8)
+        return unit(self.filtered(rhythm * self.moved(self.rhythm, batch, n) * torch.pow(10.0, tilt / 20) + harmony * self.moved(self.harmony, batch, n) + 1e-5))
+
+    def babble(self, batch, n):
+        "two to six talkers in a room, or a crowd made of them"
+        some = sum(self.moved(self.speech, batch, n) * (1 if k < 2 else self.pick(batch, 0.6)) for k in range(6))
+        crowd = some + some.roll(n // 3, 1) + some.flip(1) + some.flip(1).roll(n // 5, 1)
+        many = self.pick(batch, 0.5)
+        return unit(self.filtered(many * crowd + (1 - many) * some, 0.2))
+
+    def captured(self, mixture, voice):
+        "at a level of its own, through a line that some are narrow; some clip"
+        batch, n = mixture.shape
+        gain = torch.pow(10.0, self.between(batch, -46, -14) / 20) / mixture.square().mean(1, keepdim=True).sqrt().clamp(min=0.1)
+        edge = torch.where(self.pick(batch, 0.12) > 0, self.between(batch, 3000, 7000), 9000.0)
+        pass_ = ((edge - torch.linspace(0, RATE / 2, n // 2 + 1, device=self.device)) / 300).clamp(0, 1)
+        mixture, voice = (torch.fft.irfft(torch.fft.rfft(x * gain) * pass_, n) for x in (mixture, voice))
+        top = mixture.abs().amax(1, keepdim=True) * torch.where(self.pick(batch, 0.06) > 0, self.between(batch, 0.25, 0.9), 1.0).clamp(max=1)
+        return torch.maximum(torch.minimum(mixture, top), -top), voice
+
     @torch.no_grad()
-    def batch(self, batch, seconds):
-        "-> mixture, voice [batch, seconds*RATE]"
-        n = int(seconds * RATE)
-        sung = self.pick(batch, 0.4)
-        voice = sung * self.moved(self.song, batch, n) + (1 - sung) * self.moved(self.speech, batch, n)
-        voice = unit(self.filtered(voice)) * self.pick(batch, 0.94)
-        rhythm, harmony = self.pick(batch, 0.8), self.pick(batch, 0.85)
-        tilt = torch.empty(batch, 1, device=self.device).uniform_(-8, 8)
-        music = unit(self.filtered(rhythm * self.moved(self.rhythm, batch, n) * torch.pow(10.0, tilt / 20) + harmony * self.moved(self.harmony, batch, n) + 1e-5))
-        babble = unit(sum(self.crops(self.speech, batch, n) for _ in range(5)))
-        kind = torch.rand(batch, 1, device=self.device)                         # music, noise, both, babble
-        other = (kind < 0.6) * music + (kind > 0.5) * (kind < 0.92) * noise(batch, n, self.device) + (kind > 0.88) * babble * 0.7
-        snr = torch.where(kind < 0.6, torch.empty(batch, 1, device=self.device).uniform_(-8, 12), torch.empty(batch, 1, device=self.device).uniform_(-3, 20))
-        other = unit(other) * torch.pow(10.0, -snr / 20) * self.pick(batch, 0.96)
-        level = torch.empty(batch, 1, device=self.device).uniform_(-42, -16)
-        gain = torch.pow(10.0, level / 20) / (voice + other).square().mean(1, keepdim=True).sqrt().clamp(min=0.1)
-        return (voice + other) * gain, voice * gain
+    def batch(self, batch, length):
+        "-> mixture, voice [batch, length*RATE]"
+        n = int(length * RATE)
+        voice = self.voices(batch, n)
+        kind = torch.rand(batch, 1, device=self.device)                         # music, noise, both; babble by itself and with noise
+        other = (kind < 0.52) * self.music(batch, n) + (kind > 0.44) * (kind < 0.95) * noise(batch, n, self.device) + (kind > 0.88) * self.babble(batch, n)
+        snr = torch.where(kind < 0.52, self.between(batch, -8, 12), self.between(batch, -5, 25))
+        other = unit(other) * torch.pow(10.0, -snr / 20) * self.pick(batch, 0.97)
+        return self.captured(voice + other, voice)
+
+    @torch.no_grad()
+    def at(self, decibel, other, batch, length):
+        "-> mixture, voice: speech alone against music or noise, so many dB louder than it"
+        n = int(length * RATE)
+        voice = unit(self.crops(self.speech, batch, n)) * 0.05
+        other = 0.05 * (self.music(batch, n) if other == 'music' else noise(batch, n, self.device))
+        return voice + other * 10 ** (-decibel / 20), voice

@@ -1,6 +1,6 @@
 """The live separator: a causal network that finds the voice in a mono mixture, 16 kHz, in hops of 10 ms.
 
-    spectrum (640 samples, the newest fade out over 15 ms) -> log magnitude, now and as it has been for a while
+    spectrum (640 samples, the newest fade out over 15 ms) -> itself, compressed; log magnitude, now and as it has been for a while
         -> two convolutions along frequency -> causal blocks along time -> back along frequency -> a complex mask
 
 `Sieve.forward` runs whole clips at once for training; `Step` runs one hop with all state explicit, and is what gets
@@ -37,11 +37,11 @@ def windows():
 
 
 class Sieve(nn.Module):
-    def __init__(self, width=128, channels=16, dilations=(1, 2, 4, 8, 16, 32), kernel=3):
+    def __init__(self, width=192, channels=24, dilations=(1, 2, 4, 8, 16, 32, 1, 4), kernel=3):
         super().__init__()
         self.shape = {'width': width, 'channels': channels, 'dilations': list(dilations), 'kernel': kernel}
         rows = BINS // 4
-        self.first = nn.Conv1d(1 + len(MEMORIES), channels, 5, stride=2, padding=2)
+        self.first = nn.Conv1d(3 + len(MEMORIES), channels, 5, stride=2, padding=2)
         self.second = nn.Conv1d(channels, channels, 5, stride=2, padding=2)
         self.enter = nn.Linear(channels * rows, width)
         self.blocks = nn.ModuleList(Block(width, kernel, d) for d in dilations)
@@ -58,14 +58,15 @@ class Sieve(nn.Module):
     # ---- pieces shared by whole clips and hops
 
     def look(self, spectrum):
-        "spectrum [..., 2, BINS] -> level [..., BINS], 0 at silence and about 1 at full scale"
-        return torch.log(spectrum.square().sum(-2) + FLOOR) * (1 / 24) - math.log(FLOOR) / 24
+        "spectrum [..., 2, BINS] -> level [..., BINS], 0 at silence and about 1 at full scale; the spectrum, its magnitude to the 0.3rd"
+        loud = torch.log(spectrum.square().sum(-2) + FLOOR)
+        return loud * (1 / 24) - math.log(FLOOR) / 24, spectrum * torch.exp(-0.35 * loud).unsqueeze(-2)
 
     def act(self, x):
         return F.leaky_relu(x, 0.1)
 
     def down(self, heard):
-        "heard [N, 1+memories, BINS] -> two maps [N, C, BINS/2], [N, C, BINS/4]"
+        "heard [N, 3+memories, BINS] -> two maps [N, C, BINS/2], [N, C, BINS/4]"
         first = self.act(self.first(heard))
         return first, self.act(self.second(first))
 
@@ -102,7 +103,8 @@ class Sieve(nn.Module):
         "mixture [B, n] -> voice [B, n], LATE samples late"
         spectrum = self.spectrum(audio)
         batch, hops = spectrum.shape[:2]
-        first, second = self.down(self.remember(self.look(spectrum)).flatten(0, 1))
+        level, wave = self.look(spectrum)
+        first, second = self.down(torch.cat([wave, self.remember(level)], 2).flatten(0, 1))
         x = self.enter(second.flatten(1)).unflatten(0, (batch, hops))
         for b in self.blocks:
             x = b(x)
@@ -128,10 +130,10 @@ class Step(nn.Module):
 
     def forward(self, spectrum, state):
         s = self.sieve
-        level = s.look(spectrum)                                                # 1, BINS
+        level, wave = s.look(spectrum)                                          # 1, BINS and 1, 2, BINS
         keep = s.keep[:, None]
         memory = state[:, :self.levels].view(len(MEMORIES), BINS) * keep + level * (1 - keep)
-        first, second = s.down(torch.cat([level, level - memory], 0)[None])
+        first, second = s.down(torch.cat([wave[0], level, level - memory], 0)[None])
         x = s.enter(second.flatten(1))
         out, at = [memory.view(1, -1)], self.levels
         for b, history in zip(s.blocks, self.histories):

@@ -1,16 +1,39 @@
-"""Noises that nobody recorded, made on the device by the batch: hiss of any colour, fans, hum, clicks, keyboards, steps."""
+"""Noises that nobody recorded, made on the device by the batch: hiss of any colour, fans, hum, wind, traffic, rain, keys, beeps."""
 import math
 
 import torch
+import torch.nn.functional as F
 
 RATE = 16000
+SOME = 0.3                                      # of the kinds of noise, how many a row has
 
 
-def coloured(batch, n, device):
-    "Noise through a random smooth spectrum: hiss, wind, rumble, traffic."
+def between(batch, low, high, device):
+    return torch.empty(batch, 1, device=device).uniform_(low, high)
+
+
+def seconds(n, device):
+    return torch.arange(n, device=device) / RATE
+
+
+def unit(x):
+    return x / x.square().mean(1, keepdim=True).sqrt().clamp(min=1e-6)
+
+
+def convolved(x, *others):
+    "x [batch, n] through filters, cut to its length; the transform's size is one that is quick"
+    size = -(-(x.shape[1] + sum(o.shape[1] for o in others)) // 4096) * 4096
+    spectrum = torch.fft.rfft(x, size)
+    for other in others:
+        spectrum = spectrum * torch.fft.rfft(other, size)
+    return torch.fft.irfft(spectrum, size)[:, :x.shape[1]]
+
+
+def coloured(batch, n, device, low=-40.0, high=10.0, rough=9.0):
+    "Noise through a random smooth spectrum that tilts by so many dB: hiss, fans, rumble."
     bins = n // 2 + 1
-    knots = torch.randn(batch, 1, 9, device=device) * 9 + torch.linspace(0, 1, 9, device=device) * torch.empty(batch, 1, 1, device=device).uniform_(-40, 10)
-    shape = torch.nn.functional.interpolate(knots, bins, mode='linear', align_corners=True)[:, 0]
+    knots = torch.randn(batch, 1, 9, device=device) * rough + torch.linspace(0, 1, 9, device=device) * between(batch, low, high, device)[..., None]
+    shape = F.interpolate(knots, bins, mode='linear', align_corners=True)[:, 0]
     warp = (torch.linspace(0, 1, bins, device=device) ** 0.4 * (bins - 1)).long()       # more detail below
     spectrum = torch.fft.rfft(torch.randn(batch, n, device=device)) * torch.pow(10.0, shape[:, warp] / 20)
     return torch.fft.irfft(spectrum, n)
@@ -18,41 +41,72 @@ def coloured(batch, n, device):
 
 def envelope(batch, n, device, slow=40, depth=2.0):
     "A gain that wanders, [batch, n]."
-    knots = torch.randn(batch, 1, max(3, n // (RATE // slow)), device=device) * torch.empty(batch, 1, 1, device=device).uniform_(0, depth)
-    smooth = torch.nn.functional.avg_pool1d(knots, 3, 1, 1)
-    return torch.exp(torch.nn.functional.interpolate(smooth, n, mode='linear', align_corners=True)[:, 0])
+    knots = torch.randn(batch, 1, max(3, n // (RATE // slow)), device=device) * between(batch, 0, depth, device)[..., None]
+    smooth = F.avg_pool1d(knots, 3, 1, 1)
+    return torch.exp(F.interpolate(smooth, n, mode='linear', align_corners=True)[:, 0])
+
+
+def gate(batch, n, device, pieces=12, open=0.5):
+    "On and off, in pieces of about n/pieces, with soft edges."
+    knots = (torch.rand(batch, 1, pieces, device=device) < open).float()
+    return (2 * F.interpolate(knots, n, mode='linear', align_corners=True)[:, 0]).clamp(max=1)
 
 
 def hum(batch, n, device):
-    "Mains and fans: harmonics of a low tone that drifts a little."
-    f = torch.empty(batch, 1, device=device).uniform_(45, 240) * (1 + 0.02 * torch.sin(torch.arange(n, device=device) / RATE * torch.empty(batch, 1, device=device).uniform_(0.2, 3)))
+    "Mains, motors and fans: harmonics of a low tone that drifts a little."
+    t = seconds(n, device)
+    f = between(batch, 45, 240, device) * (1 + between(batch, 0, 0.03, device) * torch.sin(t * between(batch, 0.2, 3, device)))
     phase = 2 * math.pi * torch.cumsum(f / RATE, 1)
-    tilt = torch.empty(batch, 1, device=device).uniform_(0.5, 1.6)
+    tilt = between(batch, 0.5, 1.6, device)
     out = torch.zeros(batch, n, device=device)
     for k in range(1, 16):
         out += torch.rand(batch, 1, device=device) * k ** -tilt * torch.sin(k * phase + k)
     return out
 
 
-def hits(batch, n, device, rate):
-    "Short decaying bursts at random moments: keys, clicks, steps, cutlery."
+def hits(batch, n, device, rate, longest=0.05):
+    "Decaying bursts at random moments, each row of its own sound: keys, clicks, steps, cutlery; many of them are rain."
     when = (torch.rand(batch, n, device=device) < rate / RATE).float() * torch.empty(batch, n, device=device).uniform_(0.2, 1)
     m = 4096
-    decay = torch.empty(batch, 1, device=device).uniform_(math.log(0.001), math.log(0.05)).exp()
-    ring = torch.exp(-torch.arange(m, device=device) / RATE / decay) * coloured(batch, m, device)
-    size = 2 * n
-    return torch.fft.irfft(torch.fft.rfft(when, size) * torch.fft.rfft(ring, size), size)[:, :n]
+    decay = between(batch, math.log(0.001), math.log(longest), device).exp()
+    return convolved(when, torch.exp(-seconds(m, device) / decay) * coloured(batch, m, device, -25, 25))
 
 
-def unit(x):
-    return x / x.square().mean(1, keepdim=True).sqrt().clamp(min=1e-6)
+def clatter(batch, n, device):
+    "Hits that ring: dishes, glasses, metal."
+    m, t = 8192, seconds(8192, device)
+    ring = torch.zeros(batch, m, device=device)
+    for _ in range(5):
+        ring += torch.rand(batch, 1, device=device) * torch.exp(-t / between(batch, 0.01, 0.15, device)) * torch.sin(2 * math.pi * between(batch, 400, 7000, device) * t)
+    return convolved((torch.rand(batch, n, device=device) < 2.5 / RATE).float() * torch.empty(batch, n, device=device).uniform_(0.1, 1), ring)
+
+
+def wind(batch, n, device):
+    "Gusts that beat on a microphone: deep, and never still."
+    return coloured(batch, n, device, -90, -45, 4.0) * envelope(batch, n, device, 12, 2.5) * envelope(batch, n, device, 2, 2.0)
+
+
+def traffic(batch, n, device):
+    "Things that pass: tyres and an engine, louder as they are near."
+    t = seconds(n, device)
+    near = sum(torch.rand(batch, 1, device=device) * torch.exp(-((t - between(batch, -1, n / RATE + 1, device)) / between(batch, 0.4, 2.5, device)).square()) for _ in range(3))
+    return (unit(coloured(batch, n, device, -50, -15, 5.0)) + between(batch, 0, 1, device) * unit(hum(batch, n, device))) * (near + 0.05)
+
+
+def beeps(batch, n, device):
+    "Tones that come and go, steady or gliding: telephones, machines, birds, sirens."
+    t = seconds(n, device)
+    f = between(batch, math.log(250), math.log(5000), device).exp()
+    glide = between(batch, 0, 0.5, device) * (torch.rand(batch, 1, device=device) < 0.6) * torch.sin(2 * math.pi * t * between(batch, math.log(0.2), math.log(12), device).exp())
+    phase = 2 * math.pi * torch.cumsum(f * torch.exp(glide) / RATE, 1)
+    return (torch.sin(phase) + between(batch, 0, 0.5, device) * torch.sin(2 * phase) + between(batch, 0, 0.3, device) * torch.sin(3 * phase)) * gate(batch, n, device, 24, 0.4)
 
 
 def noise(batch, n, device):
     "A mixture of a few of them, each row its own, at unit power."
-    parts = [coloured(batch, n, device), coloured(batch, n, device) * envelope(batch, n, device), hum(batch, n, device),
-             hits(batch, n, device, 6), hits(batch, n, device, 30) * envelope(batch, n, device, 4)]
-    weights = torch.rand(batch, len(parts), device=device) ** 4
-    weights[torch.rand(batch, len(parts), device=device) < 0.4] = 0
-    weights[:, 0] += 0.02
+    parts = [coloured(batch, n, device), coloured(batch, n, device) * envelope(batch, n, device), coloured(batch, n, device) * gate(batch, n, device),
+             hum(batch, n, device), hits(batch, n, device, 3), hits(batch, n, device, 25) * gate(batch, n, device), hits(batch, n, device, 400, 0.01),
+             clatter(batch, n, device), wind(batch, n, device), traffic(batch, n, device), beeps(batch, n, device)]
+    weights = torch.rand(batch, len(parts), device=device) ** 3 * (torch.rand(batch, len(parts), device=device) < SOME)
+    weights[:, 0] += 0.02 + 0.5 * (torch.rand(batch, device=device) < 0.2)      # never none, and often steady hiss alone
     return unit(sum(w[:, None] * unit(p) for w, p in zip(weights.unbind(1), parts)))

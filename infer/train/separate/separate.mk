@@ -2,16 +2,16 @@
 
 SEPARATE := $(TRAIN)/separate
 PIECES   ?= 200
-SIEVE_FLAGS ?= $(if $(CUDA),--batch 48 --crop 4 --rate 2e-3)
+SIEVE_FLAGS ?= $(if $(CUDA),--batch 64 --crop 4)
 
 .PHONY: separator-data
 separator-data: $(B)/music/complete $(B)/sung/complete ## train: composed music and sung speech, 130 MB with the speech
 
 .PHONY: separator
-separator: separator-data ## train: the live separator, for SECONDS (600); resumes
+separator: separator-data $(B)/whisper.npz ## train: the live separator, for SECONDS (600); resumes
 	@mkdir -p $(B)/separator
 	$(PYTHON) $(SEPARATE)/check.py
-	$(PYTHON) $(SEPARATE)/train.py --speech $(B)/librispeech --sung $(B)/sung --music $(B)/music --out $(B)/separator --kept $(KEPT) \
+	$(PYTHON) $(SEPARATE)/train.py --speech $(B)/librispeech --sung $(B)/sung --music $(B)/music --teacher $(B)/whisper.npz --out $(B)/separator --kept $(KEPT) \
 	  --seconds $(or $(SECONDS),600) --total $(or $(TOTAL_SIEVE),$(SECONDS),600) $(SIEVE_FLAGS)
 
 .PHONY: separator-export
