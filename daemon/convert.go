@@ -71,9 +71,12 @@ type Result struct {
 // Metadata says what a result was made with.
 type Metadata struct {
 	TensorRT TensorRTMetadata `json:"tensorrt"`
+	// Models are those that the song was made with, and where they ran; absent of PresetLive.
+	Models []wire.Model `json:"models,omitempty"`
 }
 
-// TensorRTMetadata is whether it was asked for and really ran, and in which precision: fp16 or fp32, null where it did not.
+// TensorRTMetadata is whether it was asked for and really ran, and in which precision: fp16 or fp32, null where it did not. In a song
+// it ran where all models that were asked for there are there, the voice and the separator; the pitch network is the CPU's.
 type TensorRTMetadata struct {
 	Enabled   bool    `json:"enabled"`
 	Precision *string `json:"precision"`
@@ -117,11 +120,12 @@ func (s *studio) convert(ctx context.Context, in, out string, o ConvertOptions) 
 		return Result{}, err
 	}
 	provider := wireProvider(engine.Provider(), engine.Warnings())
+	models := modelsOf(r.Models)
 	return Result{
 		Voice: r.Voice, Preset: options.Preset, Separation: r.Separation, PitchShift: r.PitchShift, SingerHz: r.SingerHz,
 		Rate: r.Rate, Channels: r.Channels, Frames: uint64(r.Frames), Clipped: r.Clipped,
 		AudioSeconds: r.Song.Seconds(), ElapsedSeconds: r.Elapsed.Seconds(), RTF: r.RTF(),
-		StageTimingsMS: stageTimes(r.Timings), Provider: provider, Metadata: metadata(provider), Notes: r.Notes,
+		StageTimingsMS: stageTimes(r.Timings), Provider: provider, Metadata: metadata(provider, models), Notes: r.Notes,
 	}, nil
 }
 
@@ -158,10 +162,31 @@ func raised(part, whole float64) float64 {
 	return max(song.Silence, min(wire.MaxGainDB, part+whole))
 }
 
-func metadata(p wire.Provider) Metadata {
-	var m Metadata
-	if t := p.TensorRT; t != nil && t.Enabled {
-		m.TensorRT = TensorRTMetadata{Enabled: true, Precision: &t.Precision}
+func modelsOf(all []song.Model) []wire.Model {
+	models := make([]wire.Model, len(all))
+	for i, m := range all {
+		models[i] = wire.Model{Stage: m.Stage, Name: m.Name, Provider: wireProvider(m.Provider, m.Warnings)}
+	}
+	return models
+}
+
+// metadata is what ran where: the voice, and the models of a song beside it.
+func metadata(voice wire.Provider, models []wire.Model) Metadata {
+	m := Metadata{Models: models}
+	t := voice.TensorRT
+	if t == nil || !t.Enabled {
+		return m
+	}
+	m.TensorRT = TensorRTMetadata{Enabled: true, Precision: &t.Precision}
+	for _, other := range models {
+		switch p := other.Provider.TensorRT; {
+		case other.Stage == stream.StageF0Extraction:
+		case p == nil || !p.Enabled:
+			return Metadata{Models: models}
+		case p.Precision != t.Precision:
+			precision := infer.FP32 // the more exact of two would flatter
+			m.TensorRT.Precision = &precision
+		}
 	}
 	return m
 }
@@ -205,7 +230,7 @@ func (s *studio) convertLive(ctx context.Context, in, out string, o ConvertOptio
 		Voice: session.voice, Preset: wire.PresetLive, Separation: infer.SeparatorNone, PitchShift: session.shift(),
 		Rate: source.Rate(), Channels: 1, Frames: written.frames, Clipped: sink.Clipped(),
 		AudioSeconds: audio, ElapsedSeconds: elapsed, RTF: elapsed / max(audio, 1e-9),
-		Provider: session.provider, Metadata: metadata(session.provider), Pipeline: &measured,
+		Provider: session.provider, Metadata: metadata(session.provider, nil), Pipeline: &measured,
 	}, nil
 }
 

@@ -394,8 +394,20 @@ func (one *job) wire(r Result) *wire.JobResult {
 		StageTimingsMS: map[string]float64{
 			"separation": t.Separation, "f0_extraction": t.F0Extraction, "conversion": t.Conversion, "mixing": t.Mixing, "total": t.Total,
 		},
-		Provider: r.Provider, TensorRT: r.Provider.TensorRT, Notes: r.Notes,
+		Provider: r.Provider, TensorRT: tensorRTOf(r), Models: r.Metadata.Models, Notes: r.Notes,
 	}
+}
+
+// tensorRTOf is the voice's, but for what the other models make of it.
+func tensorRTOf(r Result) *wire.TensorRT {
+	if r.Provider.TensorRT == nil {
+		return nil
+	}
+	t := wire.TensorRT{Requested: r.Provider.TensorRT.Requested, Enabled: r.Metadata.TensorRT.Enabled}
+	if t.Enabled {
+		t.Precision = *r.Metadata.TensorRT.Precision
+	}
+	return &t
 }
 
 // fault says in the protocol's words why a song failed, by the name that the client gave it.

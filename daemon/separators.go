@@ -8,6 +8,7 @@ import (
 
 // separators keeps the last separator that a song has used, ready for the next: opening one takes seconds.
 type separators struct {
+	policy infer.Policy // where they run
 	mu     sync.Mutex
 	idle   *keptSeparator
 	closed bool
@@ -31,12 +32,20 @@ func (s *separators) take(name, preset string) (infer.Separator, error) {
 		return kept, nil
 	}
 	s.mu.Unlock()
-	made, err := infer.NewSeparator(name, preset)
+	made, err := infer.NewSeparatorOn(s.policy, name, preset)
 	if err != nil {
 		return nil, err
 	}
 	return &keptSeparator{made, name, preset, s}, nil
 }
+
+// ProcessMany implements infer.Bulk.
+func (k *keptSeparator) ProcessMany(vocals, mixture [][]float32) error {
+	return infer.ProcessHops(k.Separator, vocals, mixture)
+}
+
+// Provider implements infer.Placed.
+func (k *keptSeparator) Provider() (infer.Provider, []string) { return infer.Placement(k.Separator) }
 
 // Close implements infer.Separator.
 func (k *keptSeparator) Close() error {

@@ -46,7 +46,7 @@ func enterStudio(cfg Config) (*studio, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &studio{cfg: cfg, clock: stream.NewClock(), voices: voices, profiles: OpenProfiles(), defaultVoice: cfg.Voice.Name}
+	s := &studio{cfg: cfg, clock: stream.NewClock(), voices: voices, profiles: OpenProfiles(), defaultVoice: cfg.Voice.Name, separators: separators{policy: cfg.Infer.SeparatorPolicy()}}
 	if s.defaultVoice == "" {
 		s.defaultVoice = firstVoice(voices.Voices())
 	}

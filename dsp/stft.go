@@ -71,6 +71,19 @@ func NewISTFT(size, hop int) *ISTFT {
 // which must not be 0 anywhere. Where the synthesis window begins with zeros, whole hops of them come off the delay
 // of size−hop samples: then more is heard of the past than is waited for.
 func NewISTFTWindow(analysis, synthesis []float32, hop int) *ISTFT {
+	window := WayBack(analysis, synthesis, hop)
+	return &ISTFT{
+		fft:    NewFFT(len(analysis)),
+		hop:    hop,
+		window: window,
+		sum:    make([]float32, len(window)),
+		frame:  make([]float32, len(analysis)),
+	}
+}
+
+// WayBack is the synthesis window over the sum that the overlapping copies of both windows' product make: what a frame is multiplied
+// with before frames hop apart are added. Whole hops of zeros at its beginning are left out.
+func WayBack(analysis, synthesis []float32, hop int) []float32 {
 	size := len(analysis)
 	if hop < 1 || size < 2*hop || len(synthesis) != size {
 		panic("dsp: ISTFT needs 0 < hop ≤ size/2, and two windows of one size")
@@ -88,13 +101,7 @@ func NewISTFTWindow(analysis, synthesis []float32, hop int) *ISTFT {
 	for i := range window {
 		window[i] = synthesis[skip+i] / float32(sums[(skip+i)%hop])
 	}
-	return &ISTFT{
-		fft:    NewFFT(size),
-		hop:    hop,
-		window: window,
-		sum:    make([]float32, size-skip),
-		frame:  make([]float32, size),
-	}
+	return window
 }
 
 // Synthesize takes the next frame's half spectrum and writes the next hop samples to dst.

@@ -40,7 +40,7 @@ type graph struct {
 	network
 	io     [2]*ort.IoBinding
 	inputs map[string][]float32
-	audio  []float32
+	audio  []float32 // the first output; a song separator's masks
 
 	mel, f0, noise []float32 // of inputs; nil where the graph has none such
 
@@ -102,14 +102,15 @@ func (b *binding) bind(c *Contract, g *graph, net network) error {
 		}
 	}
 	g.mel, g.f0, g.noise = g.inputs["mel"], g.inputs["f0"], g.inputs["noise"]
-	audio, err := b.tensor(c.outputs(g.hops)[0], "audio")
+	out := c.outputs(g.hops)[0]
+	audio, err := b.tensor(out, out.name)
 	if err != nil {
 		return err
 	}
 	g.audio = audio.GetData()
 	for _, io := range g.io {
-		if err := io.BindOutput("audio", audio); err != nil {
-			return fmt.Errorf("bind output \"audio\": %w", err)
+		if err := io.BindOutput(out.name, audio); err != nil {
+			return fmt.Errorf("bind output %q: %w", out.name, err)
 		}
 	}
 	return nil

@@ -50,7 +50,7 @@ func (b *binding) bindGPU(c *Contract, g *graph) error {
 	g.gpu = &gpuGraph{inputs: floats}
 	audio := c.outputs(g.hops)[0]
 	reserve(audio)
-	g.gpu.audio = [2]int{at["audio"], at["audio"] + audio.floats()}
+	g.gpu.audio = [2]int{at[audio.name], at[audio.name] + audio.floats()}
 	var err error
 	if g.gpu.block, err = b.device.allocate(floats, true); err != nil {
 		return err

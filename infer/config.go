@@ -1,6 +1,9 @@
 package infer
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Config is the section "infer" of the configuration.
 type Config struct {
@@ -9,6 +12,21 @@ type Config struct {
 	// with the encoder (speaker.onnx) of targets for them when it is not the bundled one; "" for the
 	// bundled voices alone.
 	Models string `yaml:"models" json:"models"`
+	// Separator is the provider of the separator of songs, where it is not to run where the voices do: cpu, cuda or tensorrt; "" for
+	// Provider.
+	Separator string `yaml:"separator" json:"separator"`
+}
+
+// SeparatorPolicy says where the separator of songs is to run.
+func (c Config) SeparatorPolicy() Policy {
+	p := c.Policy
+	if c.Separator != "" {
+		p.Provider = c.Separator
+	}
+	if p.Provider != ProviderTensorRT {
+		p.Precision = FP32 // the others have no fp16
+	}
+	return p
 }
 
 // DefaultConfig is the default policy and the bundled voices.
@@ -18,6 +36,9 @@ func DefaultConfig() Config { return Config{Policy: DefaultPolicy()} }
 func (c Config) Validate() error {
 	if err := c.Policy.Validate(); err != nil {
 		return fmt.Errorf("infer: %w", err)
+	}
+	if allowed := []string{"", ProviderCPU, ProviderCUDA, ProviderTensorRT}; !slices.Contains(allowed, c.Separator) {
+		return fmt.Errorf("infer: 'separator' is %q, allowed: cpu, cuda, tensorrt, or nothing for 'provider'", c.Separator)
 	}
 	return nil
 }

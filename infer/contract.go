@@ -297,8 +297,11 @@ func (c *Contract) inputs(hops int) []tensor { return together(c.inputsOfOne(hop
 func (c *Contract) outputs(hops int) []tensor { return together(c.outputsOfOne(hops), c.Sessions) }
 
 func (c *Contract) inputsOfOne(hops int) []tensor {
-	if c.Kind == KindPassthrough {
+	switch c.Kind {
+	case KindPassthrough:
 		return []tensor{floats("audio_in", c.HopIn)}
+	case kindSongSeparator:
+		return []tensor{spleeterInput()}
 	}
 	in := []tensor{{"mel", elemFloat, []int64{1, int64(c.Mel.Bands), int64(hops)}}, floats("f0", hops)}
 	if c.Noise != "" {
@@ -312,6 +315,9 @@ func (c *Contract) inputsOfOne(hops int) []tensor {
 }
 
 func (c *Contract) outputsOfOne(hops int) []tensor {
+	if c.Kind == kindSongSeparator {
+		return []tensor{spleeterOutput()}
+	}
 	out := []tensor{floats("audio", hops*c.HopOut)}
 	if c.Kind == KindVoice && c.State > 0 {
 		out = append(out, floats("state_out", c.State))

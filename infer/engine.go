@@ -269,7 +269,7 @@ func warmUp(c *Contract, net network, p Policy) (time.Duration, error) {
 			return err
 		}
 		if !finite(b.single.audio) {
-			return errors.New("output \"audio\": expected numbers for silence, found NaN or infinity")
+			return fmt.Errorf("output %q: expected numbers for silence, found NaN or infinity", c.outputs(1)[0].name)
 		}
 		return nil
 	})

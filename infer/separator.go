@@ -33,6 +33,46 @@ type Separator interface {
 	Close() error
 }
 
+// Bulk is a separator that takes many hops at once and has every processor at them.
+type Bulk interface {
+	Separator
+	// ProcessMany is Process of any whole number of hops of each channel. It gives the same bytes, and may allocate.
+	ProcessMany(vocals, mixture [][]float32) error
+}
+
+// ProcessHops has a separator do any whole number of hops, at once where it can.
+func ProcessHops(s Separator, vocals, mixture [][]float32) error {
+	if bulk, ok := s.(Bulk); ok {
+		return bulk.ProcessMany(vocals, mixture)
+	}
+	if err := checkHops(s, vocals, mixture); err != nil {
+		return err
+	}
+	from, to := make([][]float32, len(mixture)), make([][]float32, len(vocals))
+	for at, hop := 0, s.Hop(); at < len(mixture[0]); at += hop {
+		for c := range mixture {
+			from[c], to[c] = mixture[c][at:at+hop], vocals[c][at:at+hop]
+		}
+		if err := s.Process(to, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Placed is a model that says where it runs, and how that differs from what was asked for.
+type Placed interface {
+	Provider() (p Provider, warnings []string)
+}
+
+// Placement is where a model runs: the CPU, where it does not say.
+func Placement(model any) (Provider, []string) {
+	if placed, ok := model.(Placed); ok {
+		return placed.Provider()
+	}
+	return Provider{Requested: ProviderCPU, Active: ProviderCPU, Precision: FP32}, nil
+}
+
 // SeparatorNone is the name of the separator that takes everything to be voice.
 const SeparatorNone = "none"
 
@@ -55,8 +95,13 @@ func SeparatorNames() []string {
 }
 
 // NewSeparator makes the separator for songs: stereo, 44.1 kHz, faster than real time on one core, not for live use. name is one of
-// SeparatorNames, or "" for the best that is installed. The preset trades time for quality. The caller closes it.
+// SeparatorNames, or "" for the best that is installed. The preset trades time for quality. It runs on the CPU. The caller closes it.
 func NewSeparator(name, preset string) (Separator, error) {
+	return NewSeparatorOn(DefaultPolicy(), name, preset)
+}
+
+// NewSeparatorOn is NewSeparator where the policy wants it.
+func NewSeparatorOn(policy Policy, name, preset string) (Separator, error) {
 	if !slices.Contains(Presets(), preset) {
 		return nil, fmt.Errorf("separator: preset is %q, expected one of: %s", preset, strings.Join(Presets(), ", "))
 	}
@@ -67,7 +112,7 @@ func NewSeparator(name, preset string) (Separator, error) {
 	case SeparatorNone:
 		return noSeparator{}, nil
 	case SeparatorSpleeter:
-		return newSongSeparator(DefaultPolicy(), preset)
+		return newSongSeparator(policy, preset)
 	}
 	return nil, fmt.Errorf("separator: no model %q, there are: %s, %s", name, SeparatorSpleeter, SeparatorNone)
 }
@@ -115,6 +160,20 @@ func checkFrames(s Separator, vocals, mixture [][]float32) error {
 			if len(c) != s.Hop() {
 				return fmt.Errorf("separator %s: a channel of %s has %d frames, expected %d", s.Name(), side.name, len(c), s.Hop())
 			}
+		}
+	}
+	return nil
+}
+
+// checkHops says what is wrong with the slices given to ProcessMany.
+func checkHops(s Separator, vocals, mixture [][]float32) error {
+	if len(vocals) != s.Channels() || len(mixture) != s.Channels() {
+		return fmt.Errorf("separator %s: %d channels of a mixture and %d of vocals, expected %d", s.Name(), len(mixture), len(vocals), s.Channels())
+	}
+	n := len(mixture[0])
+	for c := range mixture {
+		if len(mixture[c]) != n || len(vocals[c]) != n || n%s.Hop() != 0 {
+			return fmt.Errorf("separator %s: channels of %d and %d frames, expected as many in each, in whole hops of %d", s.Name(), len(mixture[c]), len(vocals[c]), s.Hop())
 		}
 	}
 	return nil

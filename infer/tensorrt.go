@@ -89,7 +89,7 @@ func openFile(c *Contract, file string, policy Policy, settings map[string]strin
 
 // openTensorRT opens the engine of the graph for so many hops, and builds it first where there is none that is sound.
 func (e *Engine) openTensorRT(model []byte, hops int) (*netSession, error) {
-	built, err := e.builtEngine(&e.contract, e.policy, model, hops)
+	built, err := builtEngine(&e.contract, e.policy, model, hops)
 	if err != nil {
 		return nil, err
 	}
@@ -110,14 +110,15 @@ func (e *Engine) openTensorRT(model []byte, hops int) (*netSession, error) {
 func (e *Engine) openTensorRTBatch(model []byte, sessions int) (*netSession, error) {
 	c, policy := e.contract.of(sessions), e.policy
 	policy.Precision = e.Provider().Precision
-	built, err := e.builtEngine(c, policy, model, 1)
+	built, err := builtEngine(c, policy, model, 1)
 	if err != nil {
 		return nil, err
 	}
 	return openFile(c, built.context(), policy, runOptions(built.Precision), "")
 }
 
-func (e *Engine) builtEngine(c *Contract, policy Policy, model []byte, hops int) (BuiltEngine, error) {
+// builtEngine is the engine of a model, which is built first where there is none that is sound.
+func builtEngine(c *Contract, policy Policy, model []byte, hops int) (BuiltEngine, error) {
 	cache, err := OpenEngineCache()
 	if err != nil {
 		return BuiltEngine{}, err

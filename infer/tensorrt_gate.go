@@ -126,6 +126,9 @@ func gateInput(rate int) ([]float32, error) {
 
 // gate converts the same speech with two networks of one pack, of as many hops a run, and compares.
 func gate(c *Contract, reference, candidate network) (Distance, error) {
+	if c.Kind == kindSongSeparator {
+		return gateSeparation(c, reference, candidate)
+	}
 	speech, err := gateInput(c.SampleRateIn)
 	if err != nil {
 		return Distance{}, err

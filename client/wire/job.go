@@ -143,6 +143,13 @@ type Jobs struct {
 	Ended map[JobState]uint64 `json:"ended"`
 }
 
+// Model is one that a song was made with. Of a voice and a separator the provider is the one that was asked for, or says why not.
+type Model struct {
+	Stage    string   `json:"stage"`
+	Name     string   `json:"name"`
+	Provider Provider `json:"provider"`
+}
+
 // JobResult is what a job has done.
 type JobResult struct {
 	URL        string  `json:"url"` // of the file, relative to the daemon
@@ -158,8 +165,10 @@ type JobResult struct {
 	Separation string `json:"separation"`
 	// StageTimingsMS is each stage's share of the time, and their total.
 	StageTimingsMS map[string]float64 `json:"stage_timings_ms"`
-	Provider       Provider           `json:"provider"`
+	Provider       Provider           `json:"provider"` // of the voice
 	TensorRT       *TensorRT          `json:"tensorrt,omitempty"`
+	// Models are those that the song was made with, in the order of the stages, and where each ran.
+	Models []Model `json:"models,omitempty"`
 	// Notes say what a listener should know, one a sentence: that nobody sings, that the song is clipped.
 	Notes []string `json:"notes,omitempty"`
 }

@@ -84,9 +84,11 @@ type enginesBuild struct {
 	Precision string `placeholder:"fp32|fp16" help:"As in the settings unless told."`
 	Hops      []int  `placeholder:"N,…" help:"Of these hops a run alone (1 is live); unless told, of every number that a pack has a graph for."`
 	Alone     bool   `negatable:"" help:"Without those that several sessions share."`
+	Songs     bool   `help:"Those that separate songs as well, where --hops would leave them out."`
 }
 
-// Run builds the engines of every voice pack, for every number of hops that it has a graph for, and for many sessions.
+// Run builds the engines of every voice pack, for every number of hops that it has a graph for, and for many sessions; and
+// those of the separator of songs.
 func (c *enginesBuild) Run(e *env) error {
 	cfg, err := e.config()
 	if err != nil {
@@ -111,6 +113,11 @@ func (c *enginesBuild) Run(e *env) error {
 		}
 		done = append(done, v.Pack)
 		if err := c.pack(e, registry, v.Name); err != nil {
+			return coded(exitModel, err)
+		}
+	}
+	if len(c.Hops) == 0 || c.Songs {
+		if err := infer.PrepareSeparators(cfg.Infer.SeparatorPolicy()); err != nil {
 			return coded(exitModel, err)
 		}
 	}

@@ -17,8 +17,8 @@ type recording interface {
 	close() error
 }
 
-// readFrames is how much of a recording is read at once: about a third of a second.
-const readFrames = 1 << 14
+// readFrames is how much of a recording is read at once, about one and a half seconds: enough for all processors to share in.
+const readFrames = 1 << 16
 
 // songFile is a song being read.
 type songFile struct{ *media.Decoder }

@@ -3,6 +3,8 @@ package song
 import (
 	"context"
 	"fmt"
+
+	"github.com/autovoiced/autovoiced/infer"
 )
 
 // part takes the vocals out of the mixture, puts them on tape and hands them on. They come out on the mixture's time: what the
@@ -24,12 +26,20 @@ func (j *job) part(ctx context.Context, in, out *pipe) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	err := p.finish()
-	if err != nil {
-		return err
+	for p.end(); p.given < p.total; {
+		err := p.silence()
+		if err == nil {
+			err = p.deliver(ctx, out, j.piece)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return p.deliver(ctx, out, 1)
 }
+
+// mostHops is how many hops a separator is given at once: enough for all processors to share in.
+const mostHops = 64
 
 // parter feeds a separator with whole hops at its own rate.
 type parter struct {
@@ -43,6 +53,7 @@ type parter struct {
 	vocals  []queue
 	inside  [][]float32 // what the separator is given and gives, for each of its channels
 	taken   [][]float32
+	room    [][]float32 // for the most that it gives at once
 }
 
 func newParter(j *job) *parter {
@@ -51,9 +62,9 @@ func newParter(j *job) *parter {
 		j: j, hop: s.Hop(), skip: s.Latency(), rails: newRails(j.channels, j.rate, s.Rate()),
 		mixture: make([]queue, j.channels), vocals: make([]queue, j.channels),
 	}
+	p.inside, p.taken = make([][]float32, s.Channels()), make([][]float32, s.Channels())
 	for range s.Channels() {
-		p.inside = append(p.inside, make([]float32, p.hop))
-		p.taken = append(p.taken, make([]float32, p.hop))
+		p.room = append(p.room, make([]float32, mostHops*p.hop))
 	}
 	return p
 }
@@ -71,23 +82,24 @@ func (p *parter) push(block [][]float32) {
 // separate runs all whole hops that wait.
 func (p *parter) separate() error {
 	for p.mixture[0].len() >= p.hop {
+		n := min(p.mixture[0].len()/p.hop, mostHops) * p.hop
 		for c := range p.inside {
-			copy(p.inside[c], p.mixture[c%len(p.mixture)].peek(p.hop))
+			p.inside[c], p.taken[c] = p.mixture[c%len(p.mixture)].peek(n), p.room[c][:n]
 		}
-		for c := range p.mixture {
-			p.mixture[c].drop(p.hop)
-		}
-		if err := p.j.separator.Process(p.taken, p.inside); err != nil {
+		if err := infer.ProcessHops(p.j.separator, p.taken, p.inside); err != nil {
 			return err
 		}
-		p.keep()
+		for c := range p.mixture {
+			p.mixture[c].drop(n)
+		}
+		p.keep(n)
 	}
 	return nil
 }
 
-// keep puts a hop of vocals where they belong: those of a song in mono are the mean of what the separator gave for it.
-func (p *parter) keep() {
-	from := min(p.skip, p.hop)
+// keep puts frames of vocals where they belong: those of a song in mono are the mean of what the separator gave for it.
+func (p *parter) keep(n int) {
+	from := min(p.skip, n)
 	p.skip -= from
 	if len(p.vocals) < len(p.taken) {
 		p.taken[0] = down(p.taken[0], p.taken)
@@ -96,29 +108,37 @@ func (p *parter) keep() {
 		q := &p.vocals[c]
 		q.set(append(q.tail(), p.taken[c][from:]...))
 	}
-	p.given += int64(p.hop - from)
+	p.given += int64(n - from)
 }
 
-// finish has the rest come out, and no more than the mixture is long.
-func (p *parter) finish() error {
+// end says that no more of the song follows.
+func (p *parter) end() {
 	before := p.mixture[0].len()
 	for c := range p.mixture {
 		q := &p.mixture[c]
 		q.set(p.rails[c].finish(q.tail()))
 	}
 	p.total += int64(p.mixture[0].len() - before)
-	for p.given < p.total {
-		for c := range p.mixture {
-			q := &p.mixture[c]
-			q.set(append(q.tail(), make([]float32, p.hop)...))
-		}
-		if err := p.separate(); err != nil {
-			return err
-		}
+}
+
+// silence has some of the rest come out, and no more than the mixture is long: the separator is late.
+func (p *parter) silence() error {
+	waits := p.mixture[0].len()
+	lacks := int(p.total-p.given) + p.skip
+	lacks = min((lacks+p.hop-1)/p.hop, mostHops)*p.hop - waits
+	for c := range p.mixture {
+		q := &p.mixture[c]
+		q.set(append(q.tail(), make([]float32, lacks)...))
 	}
-	for c := range p.vocals {
-		q := &p.vocals[c]
-		q.set(q.frames[:int64(len(q.frames))-(p.given-p.total)])
+	if err := p.separate(); err != nil {
+		return err
+	}
+	if over := int(p.given - p.total); over > 0 {
+		for c := range p.vocals {
+			q := &p.vocals[c]
+			q.set(q.frames[:len(q.frames)-over])
+		}
+		p.given = p.total
 	}
 	return nil
 }

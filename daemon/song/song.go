@@ -128,8 +128,17 @@ type Result struct {
 	Elapsed    time.Duration
 	// Timings are zero unless they were asked for.
 	Timings Timings
+	// Models are those that were asked, in the order of the stages, and where they ran.
+	Models []Model
 	// Notes say what a listener should know, one a sentence.
 	Notes []string
+}
+
+// Model is one that a song was made with.
+type Model struct {
+	Stage, Name string
+	Provider    infer.Provider
+	Warnings    []string // how that differs from what was asked for
 }
 
 // RTF is the time that it took over the song's.
@@ -232,6 +241,8 @@ func (j *job) openSeparator() error {
 		return errors.Join(fmt.Errorf("separator %s has %d channels, expected 2", s.Name(), n), s.Close())
 	}
 	j.separator, j.result.Separation = s, s.Name()
+	provider, warnings := infer.Placement(s)
+	j.result.Models = append(j.result.Models, Model{stageNames[separation], s.Name(), provider, warnings})
 	if j.tape, err = newTape(filepath.Dir(j.out), j.channels); err != nil {
 		return fmt.Errorf("%w: %w", ErrResult, err)
 	}
