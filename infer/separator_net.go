@@ -192,12 +192,12 @@ func pluck(x []float32, hz float64) {
 	noise := dsp.NewNoise(uint64(hz))
 	for at := 0; at < len(x); at += songRate / 2 {
 		period := int(songRate / hz)
-		string := make([]float32, period)
-		noise.Uniform(string)
+		chord := make([]float32, period)
+		noise.Uniform(chord)
 		for i := range min(len(x)-at, songRate/2) {
 			k := i % period
-			string[k] = 0.498 * (string[k] + string[(k+1)%period])
-			x[at+i] += string[k]
+			chord[k] = 0.498 * (chord[k] + chord[(k+1)%period])
+			x[at+i] += chord[k]
 		}
 		if hz *= 1.5; hz > 600 {
 			hz /= 4

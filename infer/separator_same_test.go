@@ -185,3 +185,34 @@ func TestGateOfASeparator(t *testing.T) {
 		t.Errorf("the vocals of what the gate hears are %.1f dB below it: they should be a good part of it, not all", level)
 	}
 }
+
+// With its tensors in a GPU's memory a separator takes the same for the voice; a run costs a copy there and one back, and all of
+// it is given back.
+func TestSongSeparatorInTheGPUsMemory(t *testing.T) {
+	needSpleeter(t)
+	mixture, _ := duet(t, 2)
+	want := vocalsOf(t, song(t, PresetFast), mixture)
+	c := onHostCUDA(t)
+	s := song(t, PresetFast)
+	*c.copies = 0
+	for channel, got := range vocalsOf(t, s, mixture) {
+		if !slices.Equal(got, want[channel]) {
+			t.Errorf("channel %d: other vocals", channel)
+		}
+	}
+	if *c.copies != 2 {
+		t.Errorf("%d copies for one block, expected 2: magnitudes there, masks back", *c.copies)
+	}
+	*c.fail = 700
+	block := frames(s)
+	for range spleeterFrames {
+		if err := s.Process(block, block); err != nil {
+			if !errors.Is(err, ErrGPULost) || power(block[0]) != 0 {
+				t.Errorf("a GPU that fails: %v, vocals of power %g", err, power(block[0]))
+			}
+			*c.fail = 0
+			return
+		}
+	}
+	t.Error("no error of a GPU that fails")
+}
