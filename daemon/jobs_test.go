@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime/multipart"
 	"net/http"
 	"os"
@@ -53,39 +52,24 @@ func songForm(t *testing.T, options, name string, song []byte) (kind string, bod
 	return form.FormDataContentType(), body
 }
 
-// call makes a request and reads its answer into the value, which may be nil.
-func call(t *testing.T, method, url, kind string, body io.Reader, into any) *http.Response {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, url, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", kind)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
-	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if into != nil {
-		if err := json.Unmarshal(data, into); err != nil {
-			t.Fatalf("%s %s: %s: %v", method, url, data, err)
-		}
-	}
-	return response
-}
-
 func post(t *testing.T, d *testDaemon, options, name string, song []byte) (job wire.Job) {
 	t.Helper()
 	kind, body := songForm(t, options, name, song)
-	response := call(t, http.MethodPost, d.url+"/v1/convert", kind, body, &job)
-	if response.StatusCode != http.StatusAccepted || response.Header.Get("Location") != "/v1/convert/"+job.ID || job.ID == "" {
-		t.Fatalf("answered %d, %q, %+v", response.StatusCode, response.Header.Get("Location"), job)
+	status, refused, header := ask(t, http.MethodPost, d.url+"/v1/convert", kind, body, &job)
+	if status != http.StatusAccepted || header.Get("Location") != "/v1/convert/"+job.ID || job.ID == "" {
+		t.Fatalf("answered %d, %v, %q, %+v", status, refused, header.Get("Location"), job)
 	}
 	return job
+}
+
+// jobCall asks for something of a job, and is told the status and the error.
+func jobCall(t *testing.T, d *testDaemon, method, path string, into any) (status int, code wire.Code) {
+	t.Helper()
+	status, refused, _ := ask(t, method, d.url+"/v1/convert"+path, "", nil, into)
+	if refused != nil {
+		code = refused.Code
+	}
+	return status, code
 }
 
 // followJob reads a job's events to the end.
@@ -148,48 +132,30 @@ func TestJobFromSongToResult(t *testing.T) {
 		r.PitchShift != 3 || r.RTF <= 0 || len(r.StageTimingsMS) != 5 || r.Provider.Active != "cpu" || r.TensorRT == nil {
 		t.Errorf("result %+v", r)
 	}
-	out := filepath.Join(t.TempDir(), "out.flac")
-	response, err := http.Get(d.url + r.URL)
-	if err != nil {
-		t.Fatal(err)
+	result, header, _ := resultOf(t, d, r)
+	if said := header.Get("Content-Disposition"); header.Get("Content-Type") != "audio/flac" || !strings.Contains(said, "song (tiny-low).flac") {
+		t.Errorf("the result is %q, %q", header.Get("Content-Type"), said)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
-	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if said := response.Header.Get("Content-Disposition"); response.Header.Get("Content-Type") != "audio/flac" || !strings.Contains(said, "song (tiny-low).flac") {
-		t.Errorf("the result is %q, %q", response.Header.Get("Content-Type"), said)
-	}
-	if err := os.WriteFile(out, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	result, err := media.Open(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer result.Close() //nolint:errcheck // it was only read
 	if result.Format() != media.FLAC || result.Rate() != 24000 || result.Frames() != 24000 {
 		t.Errorf("%v of %d frames at %d Hz", result.Format(), result.Frames(), result.Rate())
 	}
 	var all []wire.Job
-	if call(t, http.MethodGet, d.url+"/v1/convert", "", nil, &all); len(all) != 1 || all[0].ID != job.ID {
+	if jobCall(t, d, http.MethodGet, "", &all); len(all) != 1 || all[0].ID != job.ID {
 		t.Errorf("the list is %+v", all)
 	}
 	if files := jobFiles(t, folder); len(files) != 1 {
 		t.Errorf("kept are %v, want the result alone", files)
 	}
-	if code := call(t, http.MethodDelete, d.url+"/v1/convert/"+job.ID, "", nil, nil).StatusCode; code != http.StatusNoContent {
-		t.Errorf("deleting answers %d", code)
+	if status, _ := jobCall(t, d, http.MethodDelete, "/"+job.ID, nil); status != http.StatusNoContent {
+		t.Errorf("deleting answers %d", status)
 	}
 	for _, gone := range []string{"", "/events", "/result"} {
-		var e wire.Error
-		if code := call(t, http.MethodGet, d.url+"/v1/convert/"+job.ID+gone, "", nil, &e).StatusCode; code != http.StatusNotFound || e.Code != wire.CodeUnknownJob {
-			t.Errorf("%s of a job that is gone: %d, %+v", gone, code, e)
+		if status, code := jobCall(t, d, http.MethodGet, "/"+job.ID+gone, nil); status != http.StatusNotFound || code != wire.CodeUnknownJob {
+			t.Errorf("%s of a job that is gone: %d, %s", gone, status, code)
 		}
 	}
-	if code := call(t, http.MethodDelete, d.url+"/v1/convert/"+job.ID, "", nil, nil).StatusCode; code != http.StatusNotFound {
-		t.Errorf("deleting again answers %d", code)
+	if status, _ := jobCall(t, d, http.MethodDelete, "/"+job.ID, nil); status != http.StatusNotFound {
+		t.Errorf("deleting again answers %d", status)
 	}
 	if files := jobFiles(t, folder); len(files) != 0 {
 		t.Errorf("left behind: %v", files)
@@ -249,31 +215,37 @@ func TestTheSamplesOfAResult(t *testing.T) {
 			t.Errorf("%s: %+v, want samples %s", c.options, r, c.samples)
 			continue
 		}
-		out := filepath.Join(t.TempDir(), "out")
-		if err := os.WriteFile(out, body(t, d.url+r.URL), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if bits := bitsOf(t, out); bits != c.bits {
+		result, _, text := resultOf(t, d, r)
+		if bits := bitsOf(text); bits != c.bits {
 			t.Errorf("%s: samples of %d bits, want %d", c.options, bits, c.bits)
-		}
-		result, err := media.Open(out)
-		if err != nil {
-			t.Fatal(err)
 		}
 		if got := result.Tags(); got.Title != tags.Title || got.Artist != tags.Artist || got.Date != tags.Date {
 			t.Errorf("%s: tags %+v, want the song's, %+v", c.options, got, tags)
 		}
-		_ = result.Close() // it was only read
 	}
 }
 
-// bitsOf reads how many bits a sample has, where the headers of WAV and FLAC have it.
-func bitsOf(t *testing.T, path string) int {
+// resultOf fetches what a job has made.
+func resultOf(t *testing.T, d *testDaemon, r *wire.JobResult) (result *media.Decoder, header http.Header, text []byte) {
 	t.Helper()
-	head, err := os.ReadFile(path)
-	if err != nil || len(head) < 44 {
-		t.Fatalf("%d bytes, %v", len(head), err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+r.URL, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	_, text, header = send(t, request)
+	path := filepath.Join(t.TempDir(), "result")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if result, err = media.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = result.Close() }) // it was only read
+	return result, header, text
+}
+
+// bitsOf reads how many bits a sample has, where the headers of WAV and FLAC have it.
+func bitsOf(head []byte) int {
 	if string(head[:4]) == "RIFF" {
 		return int(binary.LittleEndian.Uint16(head[34:]))
 	}
@@ -301,15 +273,13 @@ func TestJobsThatAreRefused(t *testing.T) {
 		{"large", ``, make([]byte, 2<<20), http.StatusRequestEntityTooLarge, wire.CodeTooLarge, "song"},
 	} {
 		kind, body := songForm(t, c.options, c.name+".wav", c.song)
-		var e wire.Error
-		response := call(t, http.MethodPost, d.url+"/v1/convert", kind, body, &e)
-		if response.StatusCode != c.status || e.Code != c.code || c.param != "" && e.Param != c.param || strings.Contains(e.Message, folder) {
-			t.Errorf("%s: %d, %+v, want %d, %s of %q", c.name, response.StatusCode, e, c.status, c.code, c.param)
+		status, e, _ := ask(t, http.MethodPost, d.url+"/v1/convert", kind, body, nil)
+		if status != c.status || e.Code != c.code || c.param != "" && e.Param != c.param || strings.Contains(e.Message, folder) {
+			t.Errorf("%s: %d, %+v, want %d, %s of %q", c.name, status, e, c.status, c.code, c.param)
 		}
 	}
-	var e wire.Error
-	if code := call(t, http.MethodPost, d.url+"/v1/convert", "audio/wav", bytes.NewReader(good), &e).StatusCode; code != http.StatusBadRequest || e.Code != wire.CodeBadMessage {
-		t.Errorf("a bare file: %d, %+v", code, e)
+	if status, e, _ := ask(t, http.MethodPost, d.url+"/v1/convert", "audio/wav", bytes.NewReader(good), nil); status != http.StatusBadRequest || e.Code != wire.CodeBadMessage {
+		t.Errorf("a bare file: %d, %+v", status, e)
 	}
 	if files := jobFiles(t, folder); len(files) != 0 {
 		t.Errorf("left behind: %v", files)
@@ -320,8 +290,8 @@ func TestJobsThatAreRefused(t *testing.T) {
 	if last.State != wire.JobFailed || last.Error == nil || last.Error.Code != wire.CodeBadAudio || !strings.Contains(last.Error.Message, "cut.flac") || strings.Contains(last.Error.Message, folder) {
 		t.Errorf("a song that ends in the middle: %+v, %+v", last, last.Error)
 	}
-	if code := call(t, http.MethodGet, d.url+"/v1/convert/"+job.ID+"/result", "", nil, &e).StatusCode; code != http.StatusConflict {
-		t.Errorf("the result of a job that failed answers %d", code)
+	if status, _ := jobCall(t, d, http.MethodGet, "/"+job.ID+"/result", nil); status != http.StatusConflict {
+		t.Errorf("the result of a job that failed answers %d", status)
 	}
 }
 
@@ -340,7 +310,7 @@ func TestJobsWaitTheirTurn(t *testing.T) {
 	long, short := wavBytes(t, 48000, 120), wavBytes(t, 16000, 0.5)
 	running := post(t, d, `{"preset":"fast"}`, "long.wav", long)
 	look := func(id string) (job wire.Job) {
-		call(t, http.MethodGet, d.url+"/v1/convert/"+id, "", nil, &job)
+		jobCall(t, d, http.MethodGet, "/"+id, &job)
 		return job
 	}
 	eventually(t, "the first job runs", func() bool { return look(running.ID).State == wire.JobRunning })
@@ -349,15 +319,14 @@ func TestJobsWaitTheirTurn(t *testing.T) {
 		t.Errorf("those that wait: %+v, %+v", a, b)
 	}
 	kind, body := songForm(t, "", "d.wav", short)
-	var e wire.Error
-	response := call(t, http.MethodPost, d.url+"/v1/convert", kind, body, &e)
-	if response.StatusCode != http.StatusServiceUnavailable || e.Code != wire.CodeTooManyJobs || !e.Retryable || response.Header.Get("Retry-After") == "" {
-		t.Errorf("one too many: %d, %+v", response.StatusCode, e)
+	status, e, header := ask(t, http.MethodPost, d.url+"/v1/convert", kind, body, nil)
+	if status != http.StatusServiceUnavailable || e.Code != wire.CodeTooManyJobs || !e.Retryable || header.Get("Retry-After") == "" {
+		t.Errorf("one too many: %d, %+v", status, e)
 	}
 	followed := make(chan []wire.Job, 1)
 	go func() { followed <- followJob(t, d, running.ID) }()
 	for _, id := range []string{second.ID, running.ID} {
-		call(t, http.MethodDelete, d.url+"/v1/convert/"+id, "", nil, nil)
+		jobCall(t, d, http.MethodDelete, "/"+id, nil)
 	}
 	if events := <-followed; len(events) > 0 && events[len(events)-1].State != wire.JobCancelled {
 		t.Errorf("who follows a job that is cancelled hears at last %+v", events[len(events)-1])
@@ -386,7 +355,8 @@ func TestJobsAreForgotten(t *testing.T) {
 	job := post(t, d, `{"preset":"fast"}`, "a.wav", wavBytes(t, 16000, 0.5))
 	followJob(t, d, job.ID)
 	eventually(t, "the job is forgotten", func() bool {
-		return call(t, http.MethodGet, d.url+"/v1/convert/"+job.ID, "", nil, nil).StatusCode == http.StatusNotFound
+		status, _ := jobCall(t, d, http.MethodGet, "/"+job.ID, nil)
+		return status == http.StatusNotFound
 	})
 	if files := jobFiles(t, folder); len(files) != 0 {
 		t.Errorf("left behind: %v", files)

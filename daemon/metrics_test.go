@@ -179,7 +179,7 @@ func TestSongsInTheStatus(t *testing.T) {
 		s := d.Status().Jobs
 		return len(s.Running) == 1 && s.Running[0].Progress > 0 && s.Running[0].Stage != ""
 	})
-	c.holds("Status", body(t, d.url+"/v1/status"))
+	c.finds("Status", d, "/v1/status")
 	s := d.Status().Jobs
 	if one := s.Running[0]; s.Queued != 1 || one.ID != long.ID || one.Name != "long.wav" || one.AudioSeconds != 120 || s.Ended[wire.JobDone] != 1 || s.Ended[wire.JobFailed] != 0 {
 		t.Errorf("status %+v, want long.wav running, one queued and one done", s)

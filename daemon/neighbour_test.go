@@ -3,11 +3,9 @@ package daemon
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"syscall"
@@ -506,12 +504,12 @@ func TestWhoMayComeIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header, req.Host = tc.header.Clone(), tc.host
-		code, body := do(t, req)
+		code, body, _ := send(t, req)
 		if code != tc.want {
 			t.Errorf("%s: %d, want %d: %s", tc.name, code, tc.want, body)
 		}
 		var e wire.Error
-		if code >= 400 && (json.Unmarshal([]byte(body), &e) != nil || e.Code != wire.CodeUnauthorized) {
+		if code >= 400 && (json.Unmarshal(body, &e) != nil || e.Code != wire.CodeUnauthorized) {
 			t.Errorf("%s: body %q, want a typed error", tc.name, body)
 		}
 	}
@@ -541,28 +539,8 @@ func TestStreamWantsASocket(t *testing.T) {
 	for path, want := range map[string]int{
 		"/v1/stream": http.StatusUpgradeRequired, "/v1/stream?framing=tin": http.StatusBadRequest,
 	} {
-		u, err := url.Parse(d.url + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if code, body := do(t, &http.Request{Method: http.MethodGet, URL: u}); code != want {
+		if code, body := get(t, d, path); code != want {
 			t.Errorf("%s: %d %s, want %d", path, code, body, want)
 		}
 	}
-}
-
-func do(t testing.TB, req *http.Request) (int, string) {
-	t.Helper()
-	// A connection of its own: an idle one would look like a leak.
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-	resp, err := c.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -59,38 +58,6 @@ func recordings(t *testing.T, paths []string) (parts []formPart) {
 		parts = append(parts, formPart{"reference", filepath.Base(path), string(data)})
 	}
 	return parts
-}
-
-// ask makes a request and decodes its answer, or the error that it is.
-func ask(t *testing.T, method, url, contentType string, body io.Reader, into any) (status int, refused *wire.Error, header http.Header) {
-	t.Helper()
-	defer http.DefaultClient.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", contentType)
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp.StatusCode >= 400 {
-		refused, into = new(wire.Error), nil
-		if err := json.Unmarshal(text, refused); err != nil {
-			t.Fatalf("%s %s: %s is no error object: %v", method, url, text, err)
-		}
-	}
-	if into != nil {
-		if err := json.Unmarshal(text, into); err != nil {
-			t.Fatalf("%s %s: %s: %v", method, url, text, err)
-		}
-	}
-	return resp.StatusCode, refused, resp.Header
 }
 
 func TestProfileOverHTTP(t *testing.T) {

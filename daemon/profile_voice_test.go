@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -146,13 +145,13 @@ func TestStreamWithAProfile(t *testing.T) {
 	}
 
 	var profileList []wire.Profile
-	fetch(t, d.url+"/v1/profiles", &profileList)
+	ask(t, http.MethodGet, d.url+"/v1/profiles", "", nil, &profileList)
 	if len(profileList) != 2 || profileList[1].Name != "she" || profileList[1].MedianHz != 200 || profileList[1].Unusable != "" ||
 		!strings.Contains(profileList[0].Unusable, "7 values") {
 		t.Errorf("profiles %+v", profileList)
 	}
 	var voices []wire.Voice
-	fetch(t, d.url+"/v1/voices", &voices)
+	ask(t, http.MethodGet, d.url+"/v1/voices", "", nil, &voices)
 	var kinds []string
 	for _, v := range voices {
 		if v.Kind == kindProfile {
@@ -173,19 +172,6 @@ func TestStreamWithAProfile(t *testing.T) {
 	}
 	if _, err := client.Dial(t.Context(), d.url, client.Options{Start: wire.Start{Voice: "she", Format: mono16k}}); !errors.Is(err, &wire.Error{Code: wire.CodeUnknownVoice}) {
 		t.Errorf("after it was removed: %v", err)
-	}
-}
-
-func fetch(t *testing.T, url string, v any) {
-	t.Helper()
-	defer http.DefaultClient.CloseIdleConnections()
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -3,8 +3,6 @@ package daemon
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +22,8 @@ type checker struct {
 
 func newChecker(t *testing.T, d *testDaemon) *checker {
 	t.Helper()
-	text := body(t, d.url+"/v1/schema")
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	_, text := get(t, d, "/v1/schema")
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,21 +32,6 @@ func newChecker(t *testing.T, d *testDaemon) *checker {
 		t.Fatal(err)
 	}
 	return c
-}
-
-func body(t *testing.T, url string) []byte {
-	t.Helper()
-	defer http.DefaultClient.CloseIdleConnections()
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
 }
 
 func (c *checker) holds(def string, text []byte) {
@@ -67,6 +50,13 @@ func (c *checker) holds(def string, text []byte) {
 	if m, ok := doc.(map[string]any); ok && def == "server" {
 		c.types[fmt.Sprint(m["type"])]++
 	}
+}
+
+// finds holds what stands at a path to the schema.
+func (c *checker) finds(def string, d *testDaemon, path string) {
+	c.t.Helper()
+	_, text := get(c.t, d, path)
+	c.holds(def, []byte(text))
 }
 
 // until reads messages and holds them to the schema, to one of a type or the end.
@@ -139,9 +129,10 @@ func TestWhatTheDaemonSaysFitsTheSchema(t *testing.T) {
 	bad.audio([]byte{1})
 	c.until(bad.Conn, "end")
 
-	c.holds("Status", body(t, d.url+"/v1/status"))
+	c.finds("Status", d, "/v1/status")
 	for path, def := range map[string]string{"voices": "Voice", "profiles": "Profile"} {
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(body(t, d.url+"/v1/"+path)))
+		_, text := get(t, d, "/v1/"+path)
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 		list, ok := doc.([]any)
 		schema, cerr := c.c.Compile("schema.json#/$defs/" + def)
 		if err != nil || cerr != nil || !ok || len(list) < 2 {
@@ -153,7 +144,7 @@ func TestWhatTheDaemonSaysFitsTheSchema(t *testing.T) {
 			}
 		}
 	}
-	c.holds("Error", body(t, d.url+"/v1/stream")) // which is a socket
+	c.finds("Error", d, "/v1/stream") // which is a socket
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}

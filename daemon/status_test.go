@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -16,15 +14,6 @@ import (
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/stream"
 )
-
-func get(t testing.TB, d *testDaemon, path string) (int, string) {
-	t.Helper()
-	u, err := url.Parse(d.url + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return do(t, &http.Request{Method: http.MethodGet, URL: u})
-}
 
 // speaking opens a stream and sends n frames of 16 kHz, whose replies it has read.
 func speaking(t testing.TB, d *testDaemon, n int) *client.Stream {
