@@ -11,7 +11,6 @@ import time
 BEGAN = time.time()
 
 import argparse  # noqa: E402
-import contextlib  # noqa: E402
 import copy  # noqa: E402
 import json  # noqa: E402
 import math  # noqa: E402
@@ -42,6 +41,7 @@ def arguments():
     p.add_argument('--channels', type=int, default=24)
     p.add_argument('--dilations', type=int, nargs='+', default=[1, 2, 4, 8, 16, 32, 1, 4])
     p.add_argument('--kept', type=int, default=15, help='speakers that are left out, to measure with')
+    p.add_argument('--precise', action='store_true', help='no bfloat16 on a GPU')
     p.add_argument('--clips', type=int, default=24, help='to validate with, of music and of noise')
     p.add_argument('--every', type=float, default=10, help='seconds between lines of the log')
     p.add_argument('--save', type=float, default=60, help='seconds between validations, each with a checkpoint')
@@ -81,7 +81,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group['lr'] = self.rate(done)
         late = slice(0, mixture.shape[1] - LATE)
-        with torch.autocast(self.device, torch.bfloat16) if self.device == 'cuda' else contextlib.nullcontext():
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == 'cuda' and not self.args.precise):
             got = self.sieve(mixture)[:, LATE:]
         voice, mixture = voice[:, late], mixture[:, late]
         parts = losses(got, voice, mixture)
