@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,10 +157,13 @@ func TestEveryMetricIsExplained(t *testing.T) {
 	}
 }
 
-// TestUnits has systemd read the units, where it is installed.
+// TestUnits has systemd read the units.
 func TestUnits(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("systemd-analyze: .ci/deps test installs it with systemd")
+		}
 		t.Skip("systemd-analyze is not installed")
 	}
 	program := regexp.MustCompile(`(?m)^ExecStart=\S+`)
@@ -179,5 +183,111 @@ func TestUnits(t *testing.T) {
 		if err != nil || strings.Contains(string(out), unit) {
 			t.Errorf("%s: %v\n%s", unit, err, out)
 		}
+	}
+}
+
+// TestYAML: what a container runs on, and what the documents show, is YAML; Kubernetes looks where the daemon is.
+func TestYAML(t *testing.T) {
+	docs, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, doc := range docs {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```").FindAllSubmatch(text, -1) {
+			shown++
+			var anything map[string]any
+			if err := yaml.UnmarshalWithOptions(b[1], &anything, yaml.Strict()); err != nil || len(anything) == 0 {
+				t.Errorf("%s: %v\n%s", doc, err, b[1])
+			}
+		}
+	}
+	if shown == 0 {
+		t.Error("the documents show no YAML")
+	}
+	type probe struct {
+		HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
+	}
+	var deployment struct {
+		Spec struct {
+			Template struct {
+				Spec struct {
+					Containers []struct {
+						Ports []struct {
+							Name          string
+							ContainerPort int `yaml:"containerPort"`
+						}
+						Startup         probe                              `yaml:"startupProbe"`
+						Readiness       probe                              `yaml:"readinessProbe"`
+						Liveness        probe                              `yaml:"livenessProbe"`
+						VolumeMounts    []struct{ Name, MountPath string } `yaml:"volumeMounts"`
+						SecurityContext map[string]any                     `yaml:"securityContext"`
+					}
+					Volumes []struct{ Name string }
+				}
+			}
+		}
+	}
+	text, err := os.ReadFile("deploy/kubernetes.yaml")
+	if err == nil {
+		err = yaml.Unmarshal(text, &deployment) // its first document
+	}
+	if err != nil || len(deployment.Spec.Template.Spec.Containers) != 1 {
+		t.Fatalf("%v: %+v", err, deployment)
+	}
+	c := deployment.Spec.Template.Spec.Containers[0]
+	d := serve(t)
+	for name, p := range map[string]probe{"startup": c.Startup, "readiness": c.Readiness, "liveness": c.Liveness} {
+		answer, err := http.Get(d.url + p.HTTPGet.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusOK || p.HTTPGet.Port != c.Ports[0].Name {
+			t.Errorf("the %s probe asks %+v, which answers %d", name, p.HTTPGet, answer.StatusCode)
+		}
+	}
+	for _, m := range c.VolumeMounts {
+		if !slices.ContainsFunc(deployment.Spec.Template.Spec.Volumes, func(v struct{ Name string }) bool { return v.Name == m.Name }) {
+			t.Errorf("no volume %s for %s", m.Name, m.MountPath)
+		}
+	}
+}
+
+// TestEveryVariableIsASetting: no document and no file for deployment names a variable that nothing reads.
+func TestEveryVariableIsASetting(t *testing.T) {
+	known := []string{
+		"AUTOVOICED_SECTION_KEY",                                                                                     // how they are made up
+		"AUTOVOICED_SOAK", "AUTOVOICED_AXE", "AUTOVOICED_SCREENSHOTS", "AUTOVOICED_FIGURES", "AUTOVOICED_SONG_BENCH", // of tests
+	}
+	cfg := Default()
+	for _, s := range settings(&cfg) {
+		known = append(known, envName(s.path))
+	}
+	seen := 0
+	for _, pattern := range []string{"../*.md", "docs/*.md", "deploy/*", "../client/wire/*.md", "autovoiced/help.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range regexp.MustCompile(`AUTOVOICED_[A-Z_]*[A-Z]`).FindAllString(string(text), -1) {
+				seen++
+				if !slices.Contains(known, name) {
+					t.Errorf("%s: nothing reads %s", file, name)
+				}
+			}
+		}
+	}
+	if seen < 15 {
+		t.Errorf("%d variables are seen", seen)
 	}
 }

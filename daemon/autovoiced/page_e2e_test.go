@@ -52,10 +52,10 @@ func wantNoFaults(t *testing.T, b *webtest.Browser) {
 }
 
 const (
-	isLive     = `document.getElementById("live-state").dataset.state === "live"`
-	isOff      = `document.getElementById("live-state").dataset.state === "off"`
-	voices     = `document.querySelectorAll("#voice-list input").length > 3`
-	notices    = `document.getElementById("notices").textContent`
+	isLive  = `document.getElementById("live-state").dataset.state === "live"`
+	isOff   = `document.getElementById("live-state").dataset.state === "off"`
+	voices  = `document.querySelectorAll("#voice-list input").length > 3`
+	notices = `document.getElementById("notices").textContent`
 )
 
 // tripsPast waits until that many replies more were heard.
