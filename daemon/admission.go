@@ -105,10 +105,14 @@ func (s *studio) batching() []wire.Batching {
 	for _, b := range s.voices.Batching() {
 		one := wire.Batching{
 			Pack: b.Pack, Separate: b.Separate, Sessions: b.Sessions, Waiting: b.Waiting, Parallel: b.Parallel,
-			LoadPercent: 100 * b.Load, Hops: b.Hops, Late: b.Late, Warmups: b.Warmups,
+			LoadPercent: 100 * b.Load, Hops: b.Hops, Late: b.Late, Warmups: b.Warmups, Refused: b.Refused,
 		}
 		for _, z := range b.Sizes {
-			one.Sizes = append(one.Sizes, wire.BatchSize{Sessions: z.Sessions, Runs: z.Runs, Hops: z.Rows, CostUS: micros(z.Cost), LeastUS: micros(z.Least)})
+			size := wire.BatchSize{Sessions: z.Sessions, Runs: z.Runs, Hops: z.Rows, CostUS: micros(z.Cost), LeastUS: micros(z.Least), Precision: z.Precision}
+			if z.Gate != nil {
+				size.SNRDB, size.LogSpectralDB = z.Gate.SNR, z.Gate.LogSpectral
+			}
+			one.Sizes = append(one.Sizes, size)
 		}
 		all = append(all, one)
 	}

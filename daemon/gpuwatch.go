@@ -6,13 +6,15 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"github.com/autovoiced/autovoiced/infer"
 )
 
-// WatchGPU measures how busy the first GPU is, by its driver's own tool (nvidia-smi, which asks NVML), until stop is called, which says
+// WatchGPU measures how busy the GPU is that this process uses, by its driver's own tool (nvidia-smi, which asks NVML), until stop is called, which says
 // what came of it; false where there is no such tool or it measured nothing.
 func WatchGPU(ctx context.Context) (stop func() (Utilization, bool)) {
 	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, "nvidia-smi", "--id=0", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=50")
+	cmd := exec.CommandContext(ctx, "nvidia-smi", "--id="+infer.GPU(), "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=50")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -29,9 +29,10 @@ const (
 type batcher struct {
 	contract *Contract
 	policy   Policy
-	parallel int                        // runs beside each other
-	alone    time.Duration              // the least that a run for one session took
-	openNets func() ([]batchNet, error) // for many
+	parallel int           // runs beside each other
+	alone    time.Duration // the least that a run for one session took
+	// openNets opens the networks for many, and says which it leaves out and why.
+	openNets func() (nets []batchNet, refused []string, err error)
 	warmNet  network
 
 	mu            sync.Mutex
@@ -45,8 +46,10 @@ type batcher struct {
 	late          meter // share of hops, 1 or 0 each
 	sizes         []BatchSize
 	opened        bool // or being opened
+	warmed        bool // is kept warm
 	closed        bool
 	why           string // runs are not shared
+	refused       []string
 	hops          uint64
 	lateHops      uint64
 	warmups       uint64
@@ -72,7 +75,7 @@ type seat struct {
 // errAlone sends a hop back to be run by itself.
 var errAlone = errors.New("not run with others")
 
-func newBatcher(c *Contract, p Policy, parallel int, single network, alone time.Duration, openNets func() ([]batchNet, error)) *batcher {
+func newBatcher(c *Contract, p Policy, parallel int, single network, alone time.Duration, openNets func() ([]batchNet, []string, error)) *batcher {
 	b := &batcher{
 		contract: c, policy: p, parallel: parallel, alone: alone, openNets: openNets, warmNet: single,
 		wake: make(chan struct{}, parallel), full: make(chan struct{}, 1), stop: make(chan struct{}),
@@ -88,13 +91,17 @@ func newBatcher(c *Contract, p Policy, parallel int, single network, alone time.
 	return b
 }
 
-// join gives a live session its place. With the second the networks for many are opened, in the background: until they
-// are there, each runs alone.
+// join gives a live session its place. With the first a GPU is kept warm from then on. With the second the networks for many are opened, in
+// the background, which may mean to build engines: until they are there, each runs alone.
 func (b *batcher) join(bound *binding) *seat {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.seats++
-	if !b.opened && !b.closed && (b.seats > 1 && b.why == "" || b.keepsWarm()) {
+	if !b.warmed && !b.closed && b.keepsWarm() {
+		b.warmed = true
+		b.workers.Go(b.keepWarm)
+	}
+	if !b.opened && !b.closed && b.seats > 1 && b.why == "" {
 		b.opened = true
 		b.workers.Go(b.open)
 	}

@@ -81,9 +81,27 @@ func (r *gpuBatch) scatter(b *binding, seats []*seat) error {
 	return b.device.copyRows(r.theirs[:len(seats)], r.ours[:len(seats)], r.state, true)
 }
 
+// measure copies as many states as a run for so many does, from one of its own to the other.
 func (r *gpuBatch) measure(p Policy, size int) (time.Duration, error) {
 	b := r.sized[size]
-	least, err := p.leastOf(8, func() error { return b.run(b.single) })
+	states := func(wait bool) error {
+		if r.state == 0 {
+			return nil
+		}
+		for i := range size {
+			r.theirs[i], r.ours[i] = unsafe.Add(b.gpuState[1-b.turn].at, 4*i*r.state), unsafe.Add(b.gpuState[b.turn].at, 4*i*r.state)
+		}
+		return b.device.copyRows(r.ours[:size], r.theirs[:size], r.state, wait)
+	}
+	least, err := p.leastOf(8, func() error {
+		if err := states(false); err != nil {
+			return err
+		}
+		if err := b.run(b.single); err != nil {
+			return err
+		}
+		return states(true)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("run of %d sessions: %w", size, err)
 	}

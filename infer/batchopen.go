@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,49 +17,52 @@ func (e *Engine) newBatcher() *batcher {
 		parallel = max(1, runtime.GOMAXPROCS(0)/e.policy.Threads)
 	}
 	model := e.model // whole, as long as the batcher may need it
-	return newBatcher(&e.contract, e.policy, parallel, e.nets[0], e.alone, func() ([]batchNet, error) { return e.openBatches(model) })
+	return newBatcher(&e.contract, e.policy, parallel, e.nets[0], e.alone, func() ([]batchNet, []string, error) { return e.openBatches(model) })
 }
 
-// openBatches opens the networks for many sessions: on a CPU one for any number, else one for each.
-func (e *Engine) openBatches(model []byte) (nets []batchNet, err error) {
+// openBatches opens the networks for many sessions: on a CPU one for any number, else one for each. A size that cannot be had is
+// refused, with the reason, and the others are used; without any, there is an error.
+func (e *Engine) openBatches(model []byte) (nets []batchNet, refused []string, err error) {
 	sizes := e.policy.Batch.candidates(e.policy.Provider)
 	if len(sizes) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, closeNets(nets))
-			nets = nil
-		}
-	}()
 	if e.policy.Provider == ProviderCPU {
 		whole, err := batchOf(model, 0)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		net, err := openNet(&e.contract, whole, e.policy, "")
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return []batchNet{{net, sizes}}, nil
+		return []batchNet{{net: net, rows: sizes, precision: FP32}}, nil, nil
 	}
 	for _, n := range sizes {
-		whole, err := batchOf(model, n)
+		net, err := e.openBatch(model, n)
 		if err != nil {
-			return nets, err
+			refused = append(refused, fmt.Sprintf("%d sessions a run: %v", n, err))
+			continue
 		}
-		var net *netSession
-		if e.policy.Provider == ProviderTensorRT {
-			net, err = e.openTensorRTBatch(whole, n)
-		} else {
-			net, err = openNet(&e.contract, whole, e.policy, "")
-		}
-		if err != nil {
-			return nets, fmt.Errorf("graph for %d sessions: %w", n, err)
-		}
-		nets = append(nets, batchNet{net, []int{n}})
+		nets = append(nets, net)
 	}
-	return nets, nil
+	if len(nets) == 0 {
+		return nil, refused, errors.New(strings.Join(refused, "; "))
+	}
+	return nets, refused, nil
+}
+
+// openBatch opens the network for exactly so many sessions.
+func (e *Engine) openBatch(model []byte, sessions int) (batchNet, error) {
+	whole, err := batchOf(model, sessions)
+	if err != nil {
+		return batchNet{}, err
+	}
+	if e.policy.Provider == ProviderTensorRT {
+		return e.openTensorRTBatch(whole, model, sessions)
+	}
+	net, err := openNet(&e.contract, whole, e.policy, "")
+	return batchNet{net: net, rows: []int{sessions}, precision: FP32}, err
 }
 
 // PrepareBatches builds the engines of a GPU for many sessions, so that no session waits for them. A CPU needs none.
@@ -66,7 +70,12 @@ func (e *Engine) PrepareBatches() error {
 	if e.batch == nil || e.policy.Provider == ProviderCPU || e.Batching().Separate != "" {
 		return nil
 	}
-	nets, err := e.batch.openNets()
+	nets, refused, err := e.batch.openNets()
+	e.told.Lock()
+	for _, why := range refused {
+		e.warnings = append(e.warnings, fmt.Sprintf("model %s is not used for %s", e.file, why))
+	}
+	e.told.Unlock()
 	return errors.Join(err, closeNets(nets))
 }
 
@@ -81,14 +90,10 @@ func closeNets(nets []batchNet) error {
 // open opens the networks for many, measures them, and lets the workers run until the batcher is closed. It is the first worker's
 // goroutine.
 func (b *batcher) open() {
-	warm, err := b.newWarmer()
-	if err == nil && warm != nil {
-		b.workers.Go(warm.run)
-	}
-	var nets []batchNet
-	if err == nil && b.why == "" {
-		nets, err = b.openNets()
-	}
+	nets, refused, err := b.openNets()
+	b.mu.Lock()
+	b.refused = refused
+	b.mu.Unlock()
 	defer closeNets(nets) //nolint:errcheck // nothing is lost with a network that closes badly
 	if err == nil && len(nets) > 0 {
 		err = b.share(nets)
@@ -159,7 +164,7 @@ func (b *batcher) survey(r batchRun, nets []batchNet) error {
 			}
 			if took/time.Duration(k) <= each {
 				each = took / time.Duration(k)
-				sizes = append(sizes, BatchSize{Sessions: k, Cost: took, Least: took})
+				sizes = append(sizes, BatchSize{Sessions: k, Cost: took, Least: took, Precision: n.precision, Gate: n.gate})
 			}
 		}
 	}

@@ -12,6 +12,9 @@ import (
 type batchNet struct {
 	net  *netSession
 	rows []int // the numbers that it runs
+	// Of an engine: its precision, and how far that was found to be from fp32.
+	precision string
+	gate      *Distance
 }
 
 // batchRun is one worker's tensors, a row for each session, bound once for each number of rows. Its worker owns it.

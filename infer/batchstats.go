@@ -18,6 +18,8 @@ type BatchStats struct {
 	Hops uint64  `json:"hops"`
 	// Late counts the hops that were done later than the next one came.
 	Late uint64 `json:"late"`
+	// Refused are the sizes that are not used, with the reason of each.
+	Refused []string `json:"refused,omitempty"`
 	// Sizes are the runs by how many sessions they can serve, ascending from 1.
 	Sizes []BatchSize `json:"sizes"`
 	// Warmups counts the runs for nobody.
@@ -31,6 +33,9 @@ type BatchSize struct {
 	Rows     uint64        `json:"rows"`  // hops that they have done
 	Cost     time.Duration `json:"cost"`  // of a run, of late
 	Least    time.Duration `json:"least"` // that one took
+	// Precision of its network; Gate is how far fp16 was found to be from fp32, where it runs so.
+	Precision string    `json:"precision,omitempty"`
+	Gate      *Distance `json:"gate,omitempty"`
 }
 
 // Batching is how the engine's live sessions share runs now; the zero value for a pass-through, which computes nothing. Any
@@ -49,7 +54,7 @@ func (b *batcher) stats() BatchStats {
 	defer b.mu.Unlock()
 	return BatchStats{
 		Separate: b.why, Sessions: b.seats, Waiting: len(b.queue), Parallel: b.parallel, Load: b.busy.at(time.Now()),
-		Hops: b.hops, Late: b.lateHops, Sizes: slices.Clone(b.sizes), Warmups: b.warmups,
+		Hops: b.hops, Late: b.lateHops, Sizes: slices.Clone(b.sizes), Warmups: b.warmups, Refused: slices.Clone(b.refused),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	engineFormat   = 1
+	engineFormat   = 2
 	engineManifest = "manifest.json"
 	maxManifest    = 1 << 20
 )
@@ -48,7 +48,9 @@ type BuiltEngine struct {
 	Key       EngineKey `json:"key"`
 	Name      string    `json:"name"`      // of the pack
 	Precision string    `json:"precision"` // that it has: fp32 where fp16 was too far from it
-	// Gate is how far fp16 was from fp32; nil where fp32 was asked for.
+	// Chosen: in fp16, TensorRT chose what is; else the products of matrices are, and nothing else.
+	Chosen bool `json:"chosen_by_tensorrt,omitempty"`
+	// Gate is how far fp16 was from fp32; nil where fp32 was asked for. One for many sessions that is too far is not used.
 	Gate    *Distance    `json:"gate,omitempty"`
 	Nodes   Nodes        `json:"nodes"`
 	Built   time.Time    `json:"built"`

@@ -129,7 +129,7 @@ func TestUnsoundEngineIsRebuilt(t *testing.T) {
 		"lost manifest":     {func(dir string) error { return os.Remove(filepath.Join(dir, engineManifest)) }, "manifest"},
 		"broken manifest":   {func(dir string) error { return os.Truncate(filepath.Join(dir, engineManifest), 20) }, "not JSON"},
 		"another's":         {func(dir string) error { return edit(dir, "NVIDIA H200", "NVIDIA H100") }, "foreign"},
-		"a later format":    {func(dir string) error { return edit(dir, `"format": 1`, `"format": 2`) }, "format 2, expected 1"},
+		"a later format":    {func(dir string) error { return edit(dir, `"format": 2`, `"format": 3`) }, "format 3, expected 2"},
 		"file beside":       {func(dir string) error { return os.WriteFile(filepath.Join(dir, "engine", "x.engine"), nil, 0o600) }, "not built here"},
 		"file from outside": {func(dir string) error { return edit(dir, `"engine/graph.engine"`, `"../../graph.engine"`) }, "outside"},
 	} {

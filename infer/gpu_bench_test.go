@@ -3,9 +3,13 @@
 package infer
 
 import (
+	"errors"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,7 +65,7 @@ func benchSeconds(t *testing.T) time.Duration {
 func measureChunks(t *testing.T, policy Policy, d time.Duration, idle bool) chunkTimes {
 	t.Helper()
 	e := loadGPU(t, voicePack, policy)
-	step := stepper(t, e, 1)
+	step := liveStepper(t, e)
 	for range 200 {
 		step()
 	}
@@ -86,23 +90,142 @@ func measureChunks(t *testing.T, policy Policy, d time.Duration, idle bool) chun
 func TestBenchGPUChunk(t *testing.T) {
 	long := benchSeconds(t)
 	fp16 := onGPU(t, FP16)
+	fp16.Batch = DefaultBatching() // which keeps the GPU warm
+	cold := onCUDA(t)
 	for _, c := range []struct {
 		name   string
-		policy Policy
+		policy func() Policy
 		d      time.Duration
-	}{{"tensorrt_fp16", fp16, long}, {"tensorrt_fp32", onGPU(t, FP32), long}, {"cuda", onCUDA(t), long / 3}, {"cpu", DefaultPolicy(), long / 3}} {
-		gpu := c.policy.Provider != DefaultPolicy().Provider
-		f := measureChunks(t, c.policy, c.d, gpu)
-		figure(t, "chunk_"+c.name, f)
-		if f.Allocs > 0 {
-			t.Errorf("%s: %v allocations a chunk", c.name, f.Allocs)
+		idle   bool
+	}{
+		{"tensorrt_fp16", func() Policy { return fp16 }, long, true},
+		{"cuda", func() Policy { return cold }, long / 4, true},
+		{"cpu", DefaultPolicy, long / 4, false},
+		{"tensorrt_fp32", func() Policy { return onGPU(t, FP32) }, long / 4, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := measureChunks(t, c.policy(), c.d, c.idle)
+			figure(t, "chunk_"+c.name, f)
+			if f.Allocs > 0 {
+				t.Errorf("%v allocations a chunk", f.Allocs)
+			}
+			if c.policy().Provider != ProviderTensorRT {
+				return
+			}
+			if f.AfterIdle > 10 {
+				t.Errorf("the first chunk after 10 s of silence took %.1f ms: more than it lasts", f.AfterIdle)
+			}
+			if f.P50 > 0.8 || f.P99 > 1.5 {
+				t.Errorf("p50 %.3f ms, p99 %.3f ms, the bar is 0.8 and 1.5", f.P50, f.P99)
+			}
+		})
+	}
+}
+
+// liveStepper converts a hop of speech a call, as one conversation of a daemon does.
+func liveStepper(t *testing.T, e *Engine) func() time.Duration {
+	t.Helper()
+	c := e.Contract()
+	return stepping(t, e, open(t, e, c.Voices[0].Name, SessionOptions{Hops: 1, Seed: 1, Live: true}), 1)
+}
+
+// The engines that crowds share: each one's gate, and what a run costs by itself, without sockets.
+func TestBenchGPUBatches(t *testing.T) {
+	policy := onGPU(t, FP16)
+	policy.Batch = DefaultBatching()
+	if text := os.Getenv("AUTOVOICED_INFER_BATCH"); text != "" {
+		n, err := strconv.Atoi(text)
+		check(t, err)
+		policy.Batch.Sessions = n
+	}
+	e := loadGPU(t, voicePack, policy)
+	began := time.Now()
+	err := e.PrepareBatches()
+	figure(t, "batches_prepared_seconds", time.Since(began).Seconds())
+	figure(t, "batches_refused", e.Warnings())
+	check(t, err)
+	cache, err := OpenEngineCache()
+	check(t, err)
+	for _, entry := range cache.entries() {
+		if entry.Problem == nil && strings.Contains(entry.Engine.Name, " sessions") {
+			figureOfEngine(t, &entry.Engine)
 		}
-		if f.AfterIdle > 10 {
-			t.Errorf("%s: the first chunk after 10 s of silence took %.1f ms: more than it lasts", c.name, f.AfterIdle)
+	}
+	liveStepper(t, e)()
+	liveStepper(t, e)() // with the second they are opened
+	await(t, func() bool { return e.batch.shared.Load() || e.Batching().Separate != "" })
+	s := e.Batching()
+	figure(t, "batches", s)
+	if s.Separate != "" || len(s.Refused) > 0 {
+		t.Errorf("runs are not shared: %s, refused: %q", s.Separate, s.Refused)
+	}
+}
+
+// How long the opening of a session takes in a process that knows the GPU: from nothing, from TensorRT's plain engine cache, and from
+// the EP-context model beside the engine.
+func TestBenchGPUStarts(t *testing.T) {
+	policy := onGPU(t, FP16)
+	needGPU(t, building)
+	check(t, loadGPU(t, voicePack, policy).Close()) // nothing is to be the first
+	c, model := packAt(t, voicePack)
+	half, _, err := halfProducts(model)
+	check(t, err)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "model.onnx")
+	check(t, os.WriteFile(file, half, 0o600))
+	settings := runOptions(false)
+	settings["trt_engine_cache_enable"], settings["trt_engine_cache_path"] = "1", filepath.Join(dir, "engine")
+	seconds := map[string]float64{}
+	opened := func(name, file string, settings map[string]string) {
+		began := time.Now()
+		net, err := openFile(&c, file, policy, settings, "")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
-		if c.policy.Provider == ProviderTensorRT && (f.P50 > 0.8 || f.P99 > 1.5) {
-			t.Errorf("%s: p50 %.3f ms, p99 %.3f ms, the bar is 0.8 and 1.5", c.name, f.P50, f.P99)
+		seconds[name] = time.Since(began).Seconds()
+		figure(t, "session_seconds", seconds)
+		check(t, net.Destroy())
+	}
+	opened("ep_context", engineAlone(t, &c).context(), runOptions(false))
+	opened("from_nothing", file, settings)
+	opened("engine_cache", file, settings)
+}
+
+// engineAlone is the fp16 engine of a pack for one hop.
+func engineAlone(t *testing.T, c *Contract) *BuiltEngine {
+	t.Helper()
+	cache, err := OpenEngineCache()
+	check(t, err)
+	for _, e := range cache.entries() {
+		if k := e.Engine.Key; e.Problem == nil && e.Engine.Name == c.Name && k.Hops == 1 && k.Precision == FP16 {
+			return &e.Engine
 		}
+	}
+	t.Fatalf("no engine of %s for one hop", c.Name)
+	return nil
+}
+
+// ONNX Runtime's own profile of a session on TensorRT, kept beside the figures: what tests without a GPU read instead.
+func TestBenchGPUProfile(t *testing.T) {
+	policy := onGPU(t, FP16)
+	check(t, loadGPU(t, voicePack, policy).Close())
+	c, _ := packAt(t, voicePack)
+	dir := t.TempDir()
+	net, err := openFile(&c, engineAlone(t, &c).context(), policy, runOptions(false), filepath.Join(dir, "profile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, errors.Join(profiledRuns(&c, network{1, net}), net.Destroy()))
+	files, err := filepath.Glob(filepath.Join(dir, "profile*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	text := read(t, files[0])
+	placed, err := parseProfile(text)
+	check(t, err)
+	figure(t, "profile_nodes", placed.names)
+	if results := os.Getenv("AUTOVOICE_GPU_RESULTS"); results != "" {
+		check(t, os.WriteFile(filepath.Join(filepath.Dir(results), "ort-profile-tensorrt.json"), text, 0o600))
 	}
 }
 

@@ -15,15 +15,13 @@ func (b *batcher) keepsWarm() bool {
 	return b.policy.Batch.KeepWarm > 0 && b.policy.Provider != ProviderCPU && b.policy.Provider != ""
 }
 
-func (b *batcher) newWarmer() (*warmer, error) {
-	if !b.keepsWarm() {
-		return nil, nil
-	}
+// keepWarm is one of the batcher's workers. Where there is no memory for it, sessions start without.
+func (b *batcher) keepWarm() {
 	bound, err := newBinding(b.contract, []network{b.warmNet})
 	if err != nil {
-		return nil, err
+		return
 	}
-	return &warmer{b, bound, b.policy.Batch.KeepWarm}, nil
+	(&warmer{b, bound, b.policy.Batch.KeepWarm}).run()
 }
 
 // run ticks until the batcher closes.

@@ -26,6 +26,9 @@ type Policy struct {
 	Provider string `yaml:"provider" json:"provider"`
 	// Precision is fp32 or fp16.
 	Precision string `yaml:"precision" json:"precision"`
+	// Device is the GPU to use, where there are several: its number or UUID as `nvidia-smi -L` lists them; "" is the first. It is one for
+	// the whole process.
+	Device string `yaml:"device" json:"device"`
 	// Fallback allows the CPU and fp32 in place of what was asked for.
 	Fallback bool `yaml:"fallback" json:"fallback"`
 	// Threads is the number of threads inside one run, 1 to 64. One is best for small models: a
@@ -50,6 +53,9 @@ func (p Policy) Validate() error {
 	}
 	if p.Threads < 1 || p.Threads > maxThreads {
 		return fmt.Errorf("'threads' is %d, allowed: 1 to %d", p.Threads, maxThreads)
+	}
+	if err := checkDevice(p.Device); err != nil {
+		return err
 	}
 	return p.Batch.Validate()
 }
@@ -83,7 +89,9 @@ func (p Policy) resolve(library string) (Provider, []string, error) {
 	var missing []string
 	switch p.Provider {
 	case ProviderCUDA, ProviderTensorRT:
-		if _, err := surveyMachine(p.Provider, library, serving); err != nil {
+		if err := chooseGPU(p.Device); err != nil {
+			missing = append(missing, err.Error())
+		} else if _, err := surveyMachine(p.Provider, library, serving); err != nil {
 			missing = append(missing, err.Error())
 		} else {
 			settled.Active, settled.Precision = p.Provider, p.Precision

@@ -20,8 +20,8 @@ import (
 const engineFile = "engine_ctx.onnx"
 
 // buildOptions make TensorRT leave an engine and its EP-context model in the working directory.
-func buildOptions(precision, timing string) map[string]string {
-	o := runOptions(precision)
+func buildOptions(choose bool, timing string) map[string]string {
+	o := runOptions(choose)
 	o["trt_engine_cache_enable"] = "1"
 	o["trt_engine_cache_path"] = "engine"
 	o["trt_dump_ep_context_model"] = "1"
@@ -32,9 +32,10 @@ func buildOptions(precision, timing string) map[string]string {
 	return o
 }
 
-func runOptions(precision string) map[string]string {
+// runOptions: TensorRT keeps to the types that a graph has, unless it may choose where it computes in half precision.
+func runOptions(choose bool) map[string]string {
 	fp16 := "0"
-	if precision == FP16 {
+	if choose {
 		fp16 = "1"
 	}
 	return map[string]string{
@@ -89,7 +90,7 @@ func openFile(c *Contract, file string, policy Policy, settings map[string]strin
 
 // openTensorRT opens the engine of the graph for so many hops, and builds it first where there is none that is sound.
 func (e *Engine) openTensorRT(model []byte, hops int) (*netSession, error) {
-	built, err := builtEngine(&e.contract, e.policy, model, hops)
+	built, err := builtEngine(&e.contract, e.policy, model, nil, hops)
 	if err != nil {
 		return nil, err
 	}
@@ -102,23 +103,27 @@ func (e *Engine) openTensorRT(model []byte, hops int) (*netSession, error) {
 		e.provider.Nodes = built.Nodes
 	}
 	e.told.Unlock()
-	return openFile(&e.contract, built.context(), e.policy, runOptions(built.Precision), "")
+	return openFile(&e.contract, built.context(), e.policy, runOptions(built.Chosen), "")
 }
 
-// openTensorRTBatch is the same for one hop of so many sessions. It runs in the precision that the graph for one was found to be good in:
-// their arithmetic is the same.
-func (e *Engine) openTensorRTBatch(model []byte, sessions int) (*netSession, error) {
+// openTensorRTBatch is the same for one hop of so many sessions. It is built in the precision that the graph for one was found to be good
+// in, and must be found good as well: TensorRT computes each size in its own way.
+func (e *Engine) openTensorRTBatch(model, pack []byte, sessions int) (batchNet, error) {
 	c, policy := e.contract.of(sessions), e.policy
 	policy.Precision = e.Provider().Precision
-	built, err := builtEngine(c, policy, model, 1)
+	built, err := builtEngine(c, policy, model, pack, 1)
 	if err != nil {
-		return nil, err
+		return batchNet{}, err
 	}
-	return openFile(c, built.context(), policy, runOptions(built.Precision), "")
+	if built.Gate != nil && built.Gate.check() != nil {
+		return batchNet{}, fmt.Errorf("%s is too far from fp32: %v", built.Precision, built.Gate)
+	}
+	net, err := openFile(c, built.context(), policy, runOptions(built.Chosen), "")
+	return batchNet{net: net, rows: []int{sessions}, precision: built.Precision, gate: built.Gate}, err
 }
 
-// builtEngine is the engine of a model, which is built first where there is none that is sound.
-func builtEngine(c *Contract, policy Policy, model []byte, hops int) (BuiltEngine, error) {
+// builtEngine is the engine of a model, which is built first where there is none that is sound. alone is the graph for one session, of one for many.
+func builtEngine(c *Contract, policy Policy, model, alone []byte, hops int) (BuiltEngine, error) {
 	cache, err := OpenEngineCache()
 	if err != nil {
 		return BuiltEngine{}, err
@@ -128,14 +133,14 @@ func builtEngine(c *Contract, policy Policy, model []byte, hops int) (BuiltEngin
 		return BuiltEngine{}, err
 	}
 	ctx := buildContext()
-	b := &engineBuilder{ctx: ctx, contract: c, policy: policy, hops: hops, cache: cache, model: model}
+	b := &engineBuilder{ctx: ctx, contract: c, policy: policy, hops: hops, cache: cache, model: model, alone: alone}
 	key := EngineKey{Model: hash(model), Shapes: c.shapes(hops), Hops: hops, Precision: policy.Precision, Machine: at.machine}
 	built, err := cache.get(ctx, key, c.title(), b.build)
 	if err != nil {
 		return BuiltEngine{}, err
 	}
 	return built, cache.once(at.id(), func() error {
-		_, err := try(ctx, trialRequest{Contract: c, Hops: hops, Policy: policy, Context: built.context(), Precision: built.Precision})
+		_, err := try(ctx, trialRequest{Contract: c, Hops: hops, Policy: policy, Context: built.context(), Precision: built.Precision, Choose: built.Chosen})
 		return err
 	})
 }
@@ -147,32 +152,71 @@ type engineBuilder struct {
 	policy   Policy
 	hops     int
 	model    []byte
+	alone    []byte // of the graph for many sessions: the pack, whose graph for one it is compared with
 	cache    *EngineCache
 }
 
-// build leaves an engine in the folder, proven and, in fp16, found close enough to fp32; else in fp32.
+// build leaves an engine in the folder, proven and, in fp16, compared with fp32: too far, it is fp32 instead. One for many sessions
+// stays as it is, and is not used.
 func (b *engineBuilder) build(dir string, m *BuiltEngine) error {
-	model, err := b.cache.export(b.contract.Name, b.hops, b.model)
+	plain, err := b.cache.export(b.contract.title(), b.hops, b.model)
 	if err != nil {
 		return err
 	}
-	request := trialRequest{Contract: b.contract, Hops: b.hops, Policy: b.policy, Model: model, Dir: dir, Timing: b.cache.timing(), Precision: b.policy.Precision}
-	answer, err := b.attempt(request)
+	r := trialRequest{Contract: b.contract, Hops: b.hops, Policy: b.policy, Model: plain, Source: plain, Dir: dir, Timing: b.cache.timing(), Precision: b.policy.Precision}
+	if b.contract.Sessions > 0 {
+		if r.Alone, err = b.cache.export(b.contract.Name, 1, b.alone); err != nil {
+			return err
+		}
+	}
+	var answer trialAnswer
+	if r.Precision == FP16 {
+		answer, err = b.half(&r)
+	} else {
+		answer, err = b.attempt(r)
+	}
 	if err != nil {
 		return err
 	}
 	m.Gate = answer.Distance
-	if answer.Distance != nil && answer.Distance.check() != nil {
-		request.Precision = FP32
-		if err := b.cache.empty(dir); err != nil {
-			return err
-		}
-		if answer, err = b.attempt(request); err != nil {
+	if m.Gate != nil && m.Gate.check() != nil && b.contract.Sessions == 0 {
+		r.Precision, r.Source, r.Choose = FP32, plain, false
+		if answer, err = b.again(r); err != nil {
 			return err
 		}
 	}
-	m.Precision, m.Nodes = request.Precision, answer.Nodes
+	m.Precision, m.Chosen, m.Nodes = r.Precision, r.Choose, answer.Nodes
 	return nil
+}
+
+// half builds with the products in half precision; where there are none, or TensorRT does not take them, it may choose what is.
+func (b *engineBuilder) half(r *trialRequest) (trialAnswer, error) {
+	half, products, err := halfProducts(b.model)
+	if err != nil || products == 0 {
+		r.Choose = true
+		return b.attempt(*r)
+	}
+	if r.Source, err = b.cache.export(b.contract.title()+"-half", b.hops, half); err != nil {
+		return trialAnswer{}, err
+	}
+	answer, err := b.attempt(*r)
+	if err == nil || b.ctx.Err() != nil {
+		return answer, err
+	}
+	r.Source, r.Choose = r.Model, true
+	answer, second := b.again(*r)
+	if second != nil {
+		return answer, errors.Join(err, second)
+	}
+	return answer, nil
+}
+
+// again attempts in an empty folder.
+func (b *engineBuilder) again(r trialRequest) (trialAnswer, error) {
+	if err := b.cache.empty(r.Dir); err != nil {
+		return trialAnswer{}, err
+	}
+	return b.attempt(r)
 }
 
 // attempt builds in one child and opens what it left in another, as a later start will.

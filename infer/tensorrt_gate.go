@@ -144,6 +144,86 @@ func gate(c *Contract, reference, candidate network) (Distance, error) {
 	return distanceOf(want, got), nil
 }
 
+// gateRows is how many different voices and stretches of the recording speak in a run for many.
+const gateRows = 4
+
+// gateBatch compares a network for many sessions, whose rows are as many of them as the contract says, with the network for one. Each row
+// hears one of a few different sounds; the rows at both ends are listened to, and the farthest of them is the answer.
+func gateBatch(c *Contract, reference, candidate network) (worst Distance, err error) {
+	one := *c.of(0)
+	speech, err := gateInput(one.SampleRateIn)
+	if err != nil {
+		return worst, err
+	}
+	e := &Engine{file: c.Name, contract: one, nets: []network{reference}}
+	var voices []*Voice
+	defer func() {
+		for _, v := range voices {
+			err = errors.Join(err, v.Close())
+		}
+	}()
+	for i := range min(gateRows, c.Sessions) {
+		v, err := e.NewSession(c.Voices[i%len(c.Voices)].Name, SessionOptions{Seed: uint64(i)})
+		if err != nil {
+			return worst, err
+		}
+		voices = append(voices, v.(*Voice))
+	}
+	many, err := newBinding(c, []network{candidate})
+	if err != nil {
+		return worst, err
+	}
+	defer func() { err = errors.Join(err, many.close()) }()
+	want, got, err := gateTogether(c, voices, many, speech)
+	for i := range got {
+		if d := distanceOf(want[i%len(want)], got[i]); i == 0 || d.SNR < worst.SNR {
+			worst = d
+		}
+	}
+	return worst, err
+}
+
+// gateTogether gives what each voice says alone, and what the first and the last rows say that hear the same.
+func gateTogether(c *Contract, voices []*Voice, many *binding, speech []float32) (want, got [][]float32, err error) {
+	hops, rows := len(speech)/c.HopIn, min(2*len(voices), c.Sessions)
+	row := func(i int) int { // the i-th that is listened to
+		if i < len(voices) {
+			return i
+		}
+		who := i % len(voices)
+		return (c.Sessions-1-who)/len(voices)*len(voices) + who
+	}
+	want, got = make([][]float32, len(voices)), make([][]float32, rows)
+	pitch := make([]*dsp.Pitch, len(voices))
+	for i := range pitch {
+		pitch[i] = dsp.NewPitch(dsp.DefaultPitchConfig(c.SampleRateIn))
+	}
+	for h := range hops {
+		for i, v := range voices {
+			at := (h + i*hops/len(voices)) % hops
+			hop := speech[at*c.HopIn : (at+1)*c.HopIn]
+			f0, _ := pitch[i].Process(hop)
+			out := make([]float32, c.HopOut)
+			if err := v.Convert(out, hop, []float32{f0}); err != nil {
+				return nil, nil, err
+			}
+			want[i] = append(want[i], out...)
+		}
+		for name, all := range many.single.inputs {
+			for i, each := 0, len(all)/c.Sessions; i < c.Sessions; i++ {
+				copy(all[i*each:(i+1)*each], voices[i%len(voices)].bound.in(name))
+			}
+		}
+		if err := many.run(many.single); err != nil {
+			return nil, nil, err
+		}
+		for i := range got {
+			got[i] = append(got[i], many.single.audio[row(i)*c.HopOut:(row(i)+1)*c.HopOut]...)
+		}
+	}
+	return want, got, nil
+}
+
 func gateRun(c *Contract, net network, speech []float32) ([]float32, error) {
 	hops, nets := net.hops, []network{{1, net.net}}
 	if hops > 1 { // whole runs alone, so that the first, which is not for one hop, never runs

@@ -93,3 +93,31 @@ func rounded(t *testing.T, model []byte, bits int) []byte {
 	}
 	return out
 }
+
+// The graph for many sessions is held to that for one: the same passes, coarser weights do not, and no row can hide.
+func TestGateOfABatch(t *testing.T) {
+	needRuntime(t)
+	c, model := packAt(t, "voices/first.onnx")
+	const sessions = 11
+	single := networkOf(t, &c, model, 1)
+	many := func(model []byte) network {
+		whole, err := batchOf(model, sessions)
+		check(t, err)
+		net, err := openNet(&c, whole, DefaultPolicy(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { check(t, net.Destroy()) })
+		return network{1, net}
+	}
+	good, err := gateBatch(c.of(sessions), single, many(model))
+	check(t, err)
+	t.Logf("as it is: %v", &good)
+	if good.SNR < 90 {
+		t.Errorf("%v: a run of many says something else than runs of one", &good)
+	}
+	bad, err := gateBatch(c.of(sessions), single, many(rounded(t, model, 2)))
+	check(t, err)
+	t.Logf("weights rounded to 2 bits: %v", &bad)
+	wantError(t, bad.check(), "dB")
+}

@@ -30,7 +30,10 @@ type trialRequest struct {
 	Hops      int       `json:"hops"`
 	Policy    Policy    `json:"policy"`
 	Precision string    `json:"precision"`
-	Model     string    `json:"model"` // the graph that the engine is of; with Context, what fp16 is compared with
+	Choose    bool      `json:"choose"` // TensorRT may choose where it computes in half precision
+	Source    string    `json:"source"` // what the engine is built of
+	Model     string    `json:"model"`  // the graph in fp32; with Context, what fp16 is compared with
+	Alone     string    `json:"alone"`  // of a graph for many sessions: the graph for one, which it is compared with instead
 	Dir       string    `json:"dir"`
 	Timing    string    `json:"timing"` // folder of TensorRT's timing cache
 	Context   string    `json:"context"`
@@ -77,12 +80,12 @@ func (r *trialRequest) do() (a trialAnswer, err error) {
 		return a, err
 	}
 	placed, err := countNodes(r.Contract, r.Hops, func(profile string) (*netSession, error) {
-		return openFile(r.Contract, r.Context, r.Policy, runOptions(r.Precision), profile)
+		return openFile(r.Contract, r.Context, r.Policy, runOptions(r.Choose), profile)
 	})
 	if err == nil {
 		a.Nodes, err = placed.Nodes, placed.prove(ProviderTensorRT)
 	}
-	if err == nil && r.Precision == FP16 && r.Model != "" && r.Contract.Sessions == 0 {
+	if err == nil && r.Precision == FP16 && r.Model != "" {
 		a.Distance, err = r.compare()
 	}
 	return a, err
@@ -101,7 +104,7 @@ func (r *trialRequest) buildEngine() error {
 	if err := errors.Join(os.MkdirAll(r.Timing, 0o755), os.Mkdir(filepath.Join(r.Dir, "engine"), 0o755), os.Chdir(r.Dir)); err != nil {
 		return err
 	}
-	net, err := openFile(r.Contract, r.Model, r.Policy, buildOptions(r.Precision, r.Timing), "")
+	net, err := openFile(r.Contract, r.Source, r.Policy, buildOptions(r.Choose, r.Timing), "")
 	if err != nil {
 		return err
 	}
@@ -117,7 +120,11 @@ func (r *trialRequest) buildEngine() error {
 
 // compare converts recorded speech with the engine, and with the model itself in fp32 on the CPU.
 func (r *trialRequest) compare() (*Distance, error) {
-	model, err := os.ReadFile(r.Model)
+	file := r.Model
+	if r.Contract.Sessions > 0 {
+		file = r.Alone
+	}
+	model, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -126,12 +133,16 @@ func (r *trialRequest) compare() (*Distance, error) {
 		return nil, err
 	}
 	defer plain.Destroy() //nolint:errcheck // the process ends soon
-	quick, err := openFile(r.Contract, r.Context, r.Policy, runOptions(r.Precision), "")
+	quick, err := openFile(r.Contract, r.Context, r.Policy, runOptions(r.Choose), "")
 	if err != nil {
 		return nil, err
 	}
 	defer quick.Destroy() //nolint:errcheck // the process ends soon
-	d, err := gate(r.Contract, network{r.Hops, plain}, network{r.Hops, quick})
+	compare := gate
+	if r.Contract.Sessions > 0 {
+		compare = gateBatch
+	}
+	d, err := compare(r.Contract, network{r.Hops, plain}, network{r.Hops, quick})
 	return &d, err
 }
 
@@ -148,6 +159,9 @@ func try(ctx context.Context, r trialRequest) (trialAnswer, error) {
 	child := exec.CommandContext(ctx, self, TrialCommand)
 	var out, errOut bytes.Buffer
 	child.Stdin, child.Stdout, child.Stderr = bytes.NewReader(request), &out, &errOut
+	if os.Getenv(EnvLog) != "" { // what was asked for is for the eyes
+		child.Stderr = io.MultiWriter(&errOut, os.Stderr)
+	}
 	if library := Library(); library != "" {
 		child.Env = append(os.Environ(), EnvLibrary+"="+library)
 	}

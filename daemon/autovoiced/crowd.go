@@ -20,6 +20,7 @@ import (
 
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/daemon"
+	"github.com/autovoiced/autovoiced/infer"
 )
 
 // crowdWarmup is how long a crowd speaks before it counts: by then the networks for many are open.
@@ -168,7 +169,8 @@ func (m *crowdMeasured) follow(answers *json.Decoder, in io.Closer, d *daemon.Da
 		return err
 	}
 	before, began, theirs := processTime(), time.Now(), mark.CPU
-	hops, runs := countRuns(d.Status().Batching)
+	first := d.Status()
+	hops, runs := countRuns(first.Batching)
 	if err := answers.Decode(&mark); err != nil {
 		return err
 	}
@@ -190,9 +192,8 @@ func (m *crowdMeasured) follow(answers *json.Decoder, in io.Closer, d *daemon.Da
 		}
 		m.StageMeansUS["delivery"] += s.Waits.Delivery.Mean / float64(len(status.Sessions))
 	}
-	err := errors.Join(in.Close(), answers.Decode(&m.crowdHeard))
-	m.DroppedFrames = d.Status().Totals.Ledger.DroppedFrames()
-	return err
+	m.DroppedFrames = status.Totals.Ledger.DroppedFrames() - first.Totals.Ledger.DroppedFrames()
+	return errors.Join(in.Close(), answers.Decode(&m.crowdHeard))
 }
 
 func countRuns(all []wire.Batching) (hops, runs uint64) {
@@ -247,7 +248,7 @@ func cpuName() string {
 
 // nvidia asks the driver's own tool; "" where there is none.
 func nvidia(what string) string {
-	out, err := exec.Command("nvidia-smi", "--query-gpu="+what, "--format=csv,noheader,nounits").Output()
+	out, err := exec.Command("nvidia-smi", "--id="+infer.GPU(), "--query-gpu="+what, "--format=csv,noheader,nounits").Output()
 	if err != nil {
 		return ""
 	}

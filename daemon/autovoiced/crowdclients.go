@@ -159,8 +159,12 @@ func (m *crowdMember) listen(ctx context.Context, c *crowdClients) {
 			}
 			return
 		}
+		now := time.Now()
+		if !now.After(c.begin) || !now.Before(c.end) {
+			continue
+		}
 		m.lost += int(ev.Lost)
-		if now := time.Now(); ev.Audio != nil && now.After(c.begin) && now.Before(c.end) {
+		if ev.Audio != nil {
 			m.late = append(m.late, milli32(m.stream.RoundTrips().Last()-algorithmic))
 		}
 	}

@@ -49,12 +49,9 @@ func skipGPU(t *testing.T, why string) {
 
 // gpuEngines builds what is missing, of what one session needs unless told; without a GPU, the command's own message is the reason
 // to skip.
-func gpuEngines(t *testing.T, which ...string) {
+func gpuEngines(t *testing.T) {
 	t.Helper()
-	if len(which) == 0 {
-		which = []string{"--alone"}
-	}
-	cmd := gpuProgram(t, append([]string{"engines", "build", "--precision", "fp16", "--hops", "1"}, which...)...)
+	cmd := gpuProgram(t, "engines", "build", "--precision", "fp16", "--hops", "1", "--alone")
 	began := time.Now()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		skipGPU(t, strings.TrimSpace(string(out)))
