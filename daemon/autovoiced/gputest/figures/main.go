@@ -55,11 +55,29 @@ type results struct {
 	Memory    map[string]float64 `json:"gpu_memory_mib"`
 	Song      map[string]any     `json:"song_30_s"`
 	Sessions  *sessions          `json:"sessions"`
+	Crowd500  *sessions          `json:"crowd_500"`
+	Opened    map[string]float64 `json:"session_seconds"`
+	Batches   *batches           `json:"batches"`
+}
+
+// batches are the engines that crowds share, by how many sessions a run of each serves.
+type batches struct {
+	Refused []string `json:"refused"`
+	Sizes   []struct {
+		Sessions  int    `json:"sessions"`
+		Least     int64  `json:"least"`
+		Precision string `json:"precision"`
+		Gate      *struct {
+			LogSpectral float64 `json:"log_spectral_db"`
+			SNR         float64 `json:"snr_db"`
+		} `json:"gate"`
+	} `json:"sizes"`
 }
 
 type sessions struct {
-	Most   int `json:"most_sessions_in_time"`
-	Crowds []struct {
+	Most    int     `json:"most_sessions_in_time"`
+	Seconds float64 `json:"seconds"`
+	Crowds  []struct {
 		Sessions int                `json:"sessions"`
 		Lateness map[string]float64 `json:"lateness_ms"`
 		Worst    float64            `json:"worst_session_p99_ms"`
@@ -143,9 +161,15 @@ func (r *results) page() []byte {
 	if n := len(r.Ready); n > 0 {
 		row("daemon, from its start until it serves", r.Ready[n-1])
 	}
+	for _, of := range [][2]string{{"from_nothing", "session alone, in a warm process: built"}, {"engine_cache", "the same from TensorRT's plain engine cache"}, {"ep_context", "the same from the EP-context model"}} {
+		if r.Opened[of[0]] > 0 {
+			row(of[1], r.Opened[of[0]])
+		}
+	}
 	if len(r.Memory) > 0 {
 		fmt.Fprintf(&b, "\n## GPU memory\n\nBefore %.0f MiB, with one session %.0f MiB, each further session %.2f MiB.\n", r.Memory["before"], r.Memory["with_one_session"], r.Memory["per_further_session"])
 	}
+	r.shared(&b)
 	r.crowds(&b)
 	if len(r.Song) > 0 {
 		text, _ := json.MarshalIndent(r.Song, "", "  ") // it was read as JSON
@@ -154,15 +178,42 @@ func (r *results) page() []byte {
 	return []byte(b.String())
 }
 
-func (r *results) crowds(b *strings.Builder) {
-	if r.Sessions == nil {
+// shared are the runs for several sessions, without sockets, and how far the fp16 of each is from fp32.
+func (r *results) shared(b *strings.Builder) {
+	if r.Batches == nil {
 		return
 	}
-	fmt.Fprintf(b, "\n## Sessions in real time\n\nThe largest crowd all of whom were in time, with nothing lost: %d.\n\n", r.Sessions.Most)
-	b.WriteString("| Sessions | in time | p50 | p99 | worst session's p99 | frames lost | hops a run | cores | GPU memory |\n|---|---|---|---|---|---|---|---|---|\n")
-	for _, c := range r.Sessions.Crowds {
-		fmt.Fprintf(b, "| %d | %d | %.2f ms | %.2f ms | %.2f ms | %d | %.1f | %.1f | %s |\n",
-			c.Sessions, c.InTime, c.Lateness["p50"], c.Lateness["p99"], c.Worst, c.Dropped, c.Hops, c.Cores, some(c.GPU, "%.0f MiB"))
+	b.WriteString("\n## Runs for several sessions\n\n| Sessions a run | takes | for each | precision | log-spectral distance from fp32 | SNR |\n|---|---|---|---|---|---|\n")
+	for _, z := range r.Batches.Sizes {
+		far, snr := "", ""
+		if z.Gate != nil {
+			far, snr = fmt.Sprintf("%.2f dB", z.Gate.LogSpectral), fmt.Sprintf("%.0f dB", z.Gate.SNR)
+		}
+		fmt.Fprintf(b, "| %d | %.3f ms | %.1f µs | %s | %s | %s |\n", z.Sessions, float64(z.Least)/1e6, float64(z.Least)/1e3/float64(max(1, z.Sessions)), z.Precision, far, snr)
+	}
+	for _, why := range r.Batches.Refused {
+		fmt.Fprintf(b, "\nNot used: %s.\n", why)
+	}
+}
+
+func (r *results) crowds(b *strings.Builder) {
+	var crowds []*sessions
+	most := 0
+	for _, s := range []*sessions{r.Crowd500, r.Sessions} {
+		if s != nil {
+			crowds, most = append(crowds, s), max(most, s.Most)
+		}
+	}
+	if crowds == nil {
+		return
+	}
+	fmt.Fprintf(b, "\n## Sessions in real time\n\nThe largest crowd all of whom were in time, with nothing lost: %d.\n\n", most)
+	b.WriteString("| Sessions | over | in time | p50 | p99 | worst session's p99 | frames lost | hops a run | cores | GPU memory |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, s := range crowds {
+		for _, c := range s.Crowds {
+			fmt.Fprintf(b, "| %d | %.0f s | %d | %.2f ms | %.2f ms | %.2f ms | %d | %.1f | %.1f | %s |\n",
+				c.Sessions, s.Seconds, c.InTime, c.Lateness["p50"], c.Lateness["p99"], c.Worst, c.Dropped, c.Hops, c.Cores, some(c.GPU, "%.0f MiB"))
+		}
 	}
 	b.WriteString("\n![delay against the number of sessions](tensorrt-sessions.svg)\n")
 }
