@@ -68,6 +68,14 @@ type enginePart struct {
 
 func (b *BuiltEngine) context() string { return filepath.Join(b.dir, engineFile) }
 
+// Unused says why a sound engine is left out all the same; nil where it is not.
+func (b *BuiltEngine) Unused() error {
+	if b.Precision == FP16 && b.Gate != nil && b.Gate.check() != nil {
+		return fmt.Errorf("not used: %s is too far from fp32: %v", b.Precision, b.Gate)
+	}
+	return nil
+}
+
 // Size is that of all its files, in bytes.
 func (b *BuiltEngine) Size() (n int64) {
 	for _, f := range b.Files {

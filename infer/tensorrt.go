@@ -115,8 +115,8 @@ func (e *Engine) openTensorRTBatch(model, pack []byte, sessions int) (batchNet, 
 	if err != nil {
 		return batchNet{}, err
 	}
-	if built.Gate != nil && built.Gate.check() != nil {
-		return batchNet{}, fmt.Errorf("%s is too far from fp32: %v", built.Precision, built.Gate)
+	if err := built.Unused(); err != nil {
+		return batchNet{}, err
 	}
 	net, err := openFile(c, built.context(), policy, runOptions(built.Chosen), "")
 	return batchNet{net: net, rows: []int{sessions}, precision: built.Precision, gate: built.Gate}, err

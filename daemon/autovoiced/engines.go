@@ -44,7 +44,7 @@ func (c *enginesList) Run(e *env) error {
 		return err
 	}
 	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENGINE\tPACK\tHOPS\tPRECISION\tGPU\tTENSORRT\tSIZE\tBUILT\tSTATE")
+	fmt.Fprintln(w, "ENGINE\tPACK\tHOPS\tPRECISION\tFROM FP32\tGPU\tTENSORRT\tSIZE\tBUILT\tSTATE")
 	for _, r := range rows {
 		b, state := r.Engine, "sound"
 		if r.Problem != "" {
@@ -54,7 +54,14 @@ func (c *enginesList) Run(e *env) error {
 		if b.Key.Precision != b.Precision {
 			precision += " (asked: " + b.Key.Precision + ")"
 		}
-		fmt.Fprintf(w, "%.12s\t%s\t%d\t%s\t%s\t%s\t%.1f MB\t%s, %.0f s\t%s\n", r.Name, b.Name, b.Key.Hops, precision,
+		far := "-"
+		if g := b.Gate; g != nil {
+			far = fmt.Sprintf("%.2f dB, SNR %.0f dB", g.LogSpectral, g.SNR)
+		}
+		if problem := b.Unused(); problem != nil && r.Problem == "" {
+			state = problem.Error()
+		}
+		fmt.Fprintf(w, "%.12s\t%s\t%d\t%s\t%s\t%s\t%s\t%.1f MB\t%s, %.0f s\t%s\n", r.Name, b.Name, b.Key.Hops, precision, far,
 			b.Key.Machine.GPU, b.Key.Machine.TensorRT, float64(b.Size())/1e6, b.Built.Format(time.DateTime), b.Seconds, state)
 	}
 	return w.Flush()
