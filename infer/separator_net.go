@@ -69,7 +69,7 @@ func openSongNet(policy Policy, both bool) (*songNet, error) {
 const maxSongThreads = 8
 
 func (n *songNet) openTensorRT(c *Contract, model []byte, policy Policy) error {
-	built, err := builtEngine(c, policy, model, 1)
+	built, err := builtEngine(c, policy, model, nil, 1)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (n *songNet) openTensorRT(c *Contract, model []byte, policy Policy) error {
 		n.provider.Precision = built.Precision
 		n.warnings = append(n.warnings, fmt.Sprintf("%s runs in %s, as %s was too far from it: %v", c.Name, built.Precision, policy.Precision, built.Gate))
 	}
-	n.net, err = openFile(c, built.context(), policy, runOptions(built.Precision), "")
+	n.net, err = openFile(c, built.context(), policy, runOptions(built.Chosen), "")
 	return err
 }
 
