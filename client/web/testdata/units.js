@@ -1,5 +1,6 @@
 // Tests of the page's parts that need no sound card, run in Chromium by web_test.go: run gives {name, error} for each.
 import { Figures } from "/js/figures.js";
+import { Lateness } from "/js/lateness.js";
 import { Playout } from "/js/playout.js";
 import { Ring } from "/js/ring.js";
 import { Take } from "/js/take.js";
@@ -232,6 +233,22 @@ const tests = {
     want("input", input[777], 777);
     want("of before", output[100], -1);
     for (let i = 240; i < 4500; i++) want(`output ${i}`, output[i], i);
+  },
+
+  "what comes late is late, and what a clock has lost is not"() {
+    const lateness = new Lateness();
+    const come = (from, to, lost, delay = () => 5e3) => {
+      const late = [];
+      for (let k = from; k < to; k++) late.push(lateness.of(k * 10e3 - lost, k * 10e3 + delay(k)));
+      return late;
+    };
+    want("punctual", Math.max(...come(0, 300, 0)), 0);
+    const burst = come(300, 400, 0, (k) => (400 - k) * 10e3); // a second's worth, all at once
+    check(`the oldest is ${burst[0]} µs late, want about a second`, burst[0] > 900e3 && burst[0] < 1000e3);
+    want("then punctual", Math.max(...come(401, 500, 0)), 0);
+    const lost = come(500, 700, 400e3);
+    check(`at first it looks as if all were late, by ${lost[0]} µs`, lost[0] > 390e3);
+    check(`after a second it does not, ${lost[110]} µs`, Math.max(...lost.slice(110)) < 1e3);
   },
 
   "percentiles are of the last seconds"() {

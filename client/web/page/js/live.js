@@ -4,6 +4,7 @@ import { Fault, faultOf } from "./wire.js";
 const CHUNK = 0.01; // seconds sent at a time
 const TIMINGS = 10; // a second
 const RETRIES = [0, 200, 500, 1000, 2000, 3000]; // ms before each attempt to get back; the last one over and over
+const OPENING = 5000; // ms within which a sound card has to open; Firefox waits for one for ever
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
 // Live is the conversation: microphone, worklet, worker, daemon, headphones. It tells what happens by events:
@@ -78,7 +79,8 @@ export class Live extends EventTarget {
     this.#node = node;
     this.setMuted(this.muted);
     if (this.#choice.output) await this.setOutput(this.#choice.output).catch(() => {}); // gone since: the default one plays
-    await context.resume();
+    await Promise.race([context.resume(), new Promise((done) => setTimeout(done, OPENING))]);
+    if (context.state === "suspended") throw new Fault("no_output", "the browser opens no sound output; plug in headphones, or choose others below");
   }
 
   async #openMicrophone() {

@@ -1,4 +1,5 @@
 import { DISCONTINUITY, HEADER_BYTES, decode, encode, hear, parseHeader, say } from "./wire.js";
+import { Lateness } from "./lateness.js";
 import { Take } from "./take.js";
 
 // What is late stays late unless something is left out. So audio that has waited longer than STALE on its way here is dropped, and
@@ -7,7 +8,6 @@ const STALE = 300e3;
 const FLIGHT = 500e3;
 const STALL = 2000; // ms without a reply after which sending is tried again
 const SILENCE = 4000; // ms without a reply after which the connection counts as lost, whatever the network believes
-const LEAK = 20; // µs a chunk by which the least age is forgotten: the audio clock is not the computer's
 const REPORT = 10; // replies
 
 // Stream is the socket of one conversation. It lives in a worker: audio comes from and goes to the audio thread over a port, the page
@@ -22,7 +22,7 @@ class Stream {
     this.sentTo = 0; // capture time of the end of what was sent
     this.backTo = 0; // and of what came back
     this.heardAt = 0; // ms, when the last reply came
-    this.youngest = Infinity; // µs between capture and arrival here, at the least
+    this.lateness = new Lateness();
     this.lost = 0; // samples that were captured and could not be sent
     this.broken = false;
     this.trips = []; // ms from sending a message to the reply that begins with its samples
@@ -78,7 +78,7 @@ class Stream {
       this.lose();
       return;
     }
-    if (this.stale(captured) || this.full()) {
+    if (this.lateness.of(captured, performance.now() * 1000) > STALE || this.full()) {
       this.lost += samples.length;
       this.broken = true;
       return;
@@ -94,12 +94,6 @@ class Stream {
 
   full() {
     return this.sentTo - this.backTo > FLIGHT && performance.now() - this.heardAt < STALL;
-  }
-
-  stale(captured) {
-    const age = performance.now() * 1000 - captured;
-    this.youngest = Math.min(age, this.youngest + LEAK);
-    return age - this.youngest > STALE;
   }
 
   receive(data) {
