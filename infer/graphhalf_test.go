@@ -5,11 +5,18 @@ import (
 	"testing"
 )
 
-// Products in half precision stay within the gate on the shipped voice, for one hop, for many hops and for many sessions.
+// Products in half precision stay within the gate on the shipped voice, and a graph for many sessions has them as well.
 func TestHalfProductsPassTheGate(t *testing.T) {
 	needRuntime(t)
 	c, model := packAt(t, "voices/first.onnx")
-	for _, hops := range []int{1, 32} {
+	for _, sessions := range []int{1, 16} {
+		whole, err := batchOf(model, sessions)
+		check(t, err)
+		if _, products, err := halfProducts(whole); err != nil || products < 30 {
+			t.Errorf("for %d sessions: %d products in half precision, %v", sessions, products, err)
+		}
+	}
+	for _, hops := range []int{32} { // the quickest of its graphs
 		whole, err := modelOf(model, hops)
 		check(t, err)
 		half, products, err := halfProducts(whole)

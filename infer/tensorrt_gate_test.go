@@ -98,7 +98,7 @@ func rounded(t *testing.T, model []byte, bits int) []byte {
 func TestGateOfABatch(t *testing.T) {
 	needRuntime(t)
 	c, model := packAt(t, "voices/first.onnx")
-	const sessions = 11
+	const sessions = 5
 	single := networkOf(t, &c, model, 1)
 	many := func(model []byte) network {
 		whole, err := batchOf(model, sessions)
