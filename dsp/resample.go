@@ -201,12 +201,18 @@ func (r *Resampler) push(src []float32) int {
 
 // pull writes every output that starts at or before frame last of buf.
 func (r *Resampler) pull(dst []float32, last int) int {
+	n := r.count(last)
+	r.start, r.phase = r.filtered(dst[:n], r.buf, r.start, r.phase)
+	return n
+}
+
+// filtered fills dst with the outputs from one on, which meets the first weight at frame start of buf, and says where the next is.
+func (r *Resampler) filtered(dst, buf []float32, start int, phase uint64) (int, uint64) {
 	var blas gonum.Implementation
 	taps, whole, rest := r.filter.taps, int(r.step/r.one), r.step%r.one
-	n := 0
-	for ; r.start <= last; n++ {
-		x := r.buf[r.start : r.start+taps]
-		at := float64(r.phase) * r.toRow
+	for n := range dst {
+		x := buf[start : start+taps]
+		at := float64(phase) * r.toRow
 		row := int(at)
 		w := r.filter.weights[row*taps:]
 		// The weights come second: the assembly behind Sdot starts by its second argument's
@@ -216,13 +222,13 @@ func (r *Resampler) pull(dst []float32, last int) int {
 			y += part * (blas.Sdot(taps, x, 1, w[taps:], 1) - y)
 		}
 		dst[n] = y
-		r.start += whole
-		if r.phase += rest; r.phase >= r.one {
-			r.phase -= r.one
-			r.start++
+		start += whole
+		if phase += rest; phase >= r.one {
+			phase -= r.one
+			start++
 		}
 	}
-	return n
+	return start, phase
 }
 
 func gcd(a, b int) int {

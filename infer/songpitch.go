@@ -7,8 +7,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/autovoiced/autovoiced/dsp"
 )
 
 // SwiftF0's own figures: a value every 256 samples at 16 kHz, which hears 2815 samples to either side.
@@ -22,7 +25,8 @@ const (
 	swiftSilent = 1e-3 // peak below which nothing is heard: the model never saw digital silence
 	swiftMin    = 46.875
 	swiftMax    = 2093.75
-	songHz      = 100 // values a second that SongPitch gives
+	songHz      = 100                                    // values a second that SongPitch gives
+	swiftEach   = float64(swiftHop) * songHz / swiftRate // of those, for each of the model's: 1.6
 )
 
 // The package that `make deps` takes the model from, and the file that it leaves.
@@ -39,18 +43,30 @@ var ErrNotInstalled = errors.New("not installed; `make deps` installs it")
 // use. Curves come in Hz at 100 values a second, the first at time 0, 0 where unvoiced. One goroutine owns it.
 type SongPitch struct {
 	net      *ort.DynamicAdvancedSession
-	audio    *ort.Tensor[float32]
-	pitch    *ort.Tensor[float64]
-	sure     *ort.Tensor[float32]
-	inputs   []ort.Value
-	outputs  []ort.Value
 	bounds   [2]*ort.Scalar[float32]
-	filled   int     // samples of the window that are there
-	heard    int     // values of the model that have been given out or kept
-	received int     // samples, in all
-	given    int     // values of the curve, in all
-	last     float32 // the model's newest value that counts, Hz or 0
+	window   []float32      // that fills
+	waiting  []*swiftRun    // for what the model says of them, oldest first
+	idle     []*swiftRun    // for the next windows
+	running  sync.WaitGroup // runs of the model
+	filled   int            // samples of the window that are there
+	heard    int            // values of the model that have been given out or kept
+	received int            // samples, in all
+	given    int            // values of the curve, in all
+	last     float32        // the model's newest value that counts, Hz or 0
 }
+
+// swiftRun is a window that the model hears, beside others: none depends on another.
+type swiftRun struct {
+	audio   *ort.Tensor[float32]
+	pitch   *ort.Tensor[float64]
+	sure    *ort.Tensor[float32]
+	inputs  []ort.Value
+	outputs []ort.Value
+	ended   chan error // holds one
+}
+
+// mostSwiftRuns bounds how many windows are heard at the same time, and with them how much of a curve waits.
+const mostSwiftRuns = 8
 
 // NewSongPitch looks for pitches from minHz to maxHz, 50 to 1100 for singing. The caller closes it.
 func NewSongPitch(minHz, maxHz float64) (*SongPitch, error) {
@@ -93,40 +109,63 @@ func (p *SongPitch) open(model []byte, low, high float64) error {
 	if p.net, err = ort.NewDynamicAdvancedSessionWithONNXData(model, []string{"audio", "fmin", "fmax"}, []string{"pitch", "confidence"}, options); err != nil {
 		return fmt.Errorf("onnx runtime %s refuses it: %w", Version(), err)
 	}
-	const values = swiftWindow / swiftHop
-	if p.audio, err = ort.NewEmptyTensor[float32](ort.NewShape(1, swiftWindow)); err == nil {
-		if p.pitch, err = ort.NewEmptyTensor[float64](ort.NewShape(1, values)); err == nil {
-			p.sure, err = ort.NewEmptyTensor[float32](ort.NewShape(1, values))
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("tensor: %w", err)
-	}
 	for i, hz := range []float64{low, high} {
 		if p.bounds[i], err = ort.NewScalar(float32(hz)); err != nil {
 			return fmt.Errorf("tensor: %w", err)
 		}
 	}
-	p.inputs, p.outputs = []ort.Value{p.audio, p.bounds[0], p.bounds[1]}, []ort.Value{p.pitch, p.sure}
+	p.window = make([]float32, swiftWindow)
 	return nil
 }
 
+func (p *SongPitch) newRun() (*swiftRun, error) {
+	const values = swiftWindow / swiftHop
+	r := &swiftRun{ended: make(chan error, 1)}
+	var err error
+	if r.audio, err = ort.NewEmptyTensor[float32](ort.NewShape(1, swiftWindow)); err == nil {
+		if r.pitch, err = ort.NewEmptyTensor[float64](ort.NewShape(1, values)); err == nil {
+			r.sure, err = ort.NewEmptyTensor[float32](ort.NewShape(1, values))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("tensor: %w", err), r.close())
+	}
+	r.inputs, r.outputs = []ort.Value{r.audio, p.bounds[0], p.bounds[1]}, []ort.Value{r.pitch, r.sure}
+	return r, nil
+}
+
+func (r *swiftRun) close() error {
+	var errs []error
+	if r.audio != nil {
+		errs = append(errs, r.audio.Destroy())
+	}
+	if r.pitch != nil {
+		errs = append(errs, r.pitch.Destroy())
+	}
+	if r.sure != nil {
+		errs = append(errs, r.sure.Destroy())
+	}
+	return errors.Join(errs...)
+}
+
 // Append hears the next samples, mono at 16 kHz, and appends to the curve what they make certain; about 2.2 s of it
-// may wait for what comes next. However a recording is cut, the same comes out. It keeps neither slice.
+// may wait for what comes next, and 2 s more for each further processor. However a recording is cut, the same comes out. It keeps
+// neither slice.
 func (p *SongPitch) Append(curve, samples []float32) ([]float32, error) {
 	if p.net == nil {
 		return curve, errors.New("pitch of songs: it is closed")
 	}
 	p.received += len(samples)
 	for len(samples) > 0 {
-		n := copy(p.audio.GetData()[p.filled:], samples)
+		n := copy(p.window[p.filled:], samples)
 		p.filled, samples = p.filled+n, samples[n:]
-		if p.filled == swiftWindow {
-			var err error
-			if curve, err = p.run(curve); err != nil {
-				p.Reset()
-				return curve, err
-			}
+		if p.filled < swiftWindow {
+			break
+		}
+		var err error
+		if curve, err = p.hear(curve); err != nil {
+			p.Reset()
+			return curve, err
 		}
 	}
 	return curve, nil
@@ -136,28 +175,66 @@ func (p *SongPitch) Append(curve, samples []float32) ([]float32, error) {
 // for the next recording.
 func (p *SongPitch) Finish(curve []float32) ([]float32, error) {
 	want, silence := (p.received*songHz+swiftRate-1)/swiftRate, make([]float32, swiftWindow)
-	for p.given < want {
+	var err error
+	for p.promised() < want {
 		// As much silence as completes a window; what it makes of that is cut off.
-		more, err := p.Append(curve, silence[:swiftWindow-p.filled])
-		if err != nil {
+		if curve, err = p.Append(curve, silence[:swiftWindow-p.filled]); err != nil {
 			return curve, err
 		}
-		curve = more
+	}
+	for len(p.waiting) > 0 {
+		if curve, err = p.collect(curve); err != nil {
+			p.Reset()
+			return curve, err
+		}
 	}
 	curve = curve[:len(curve)-(p.given-want)]
 	p.Reset()
 	return curve, nil
 }
 
-// run gives the values of a full window and moves on to the next.
-func (p *SongPitch) run(curve []float32) ([]float32, error) {
-	if audio := p.audio.GetData(); !finite(audio) {
-		silenceOddities(audio)
+// hear has the model hear a full window, beside others where there are processors for it, and goes on to the next.
+func (p *SongPitch) hear(curve []float32) ([]float32, error) {
+	most := min(dsp.Workers(), mostSwiftRuns)
+	for len(p.waiting) >= most {
+		var err error
+		if curve, err = p.collect(curve); err != nil {
+			return curve, err
+		}
 	}
-	if err := p.net.Run(p.inputs, p.outputs); err != nil {
+	if len(p.idle) == 0 {
+		r, err := p.newRun()
+		if err != nil {
+			return curve, fmt.Errorf("pitch of songs: %w", err)
+		}
+		p.idle = append(p.idle, r)
+	}
+	r := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	if !finite(p.window) {
+		silenceOddities(p.window)
+	}
+	copy(r.audio.GetData(), p.window)
+	p.filled = copy(p.window, p.window[swiftFrames*swiftHop:])
+	p.waiting = append(p.waiting, r)
+	if most == 1 {
+		r.ended <- p.net.Run(r.inputs, r.outputs)
+		return p.collect(curve)
+	}
+	p.running.Go(func() { r.ended <- p.net.Run(r.inputs, r.outputs) })
+	return curve, nil
+}
+
+// collect waits for the oldest window and gives its values.
+func (p *SongPitch) collect(curve []float32) ([]float32, error) {
+	r := p.waiting[0]
+	err := <-r.ended
+	p.waiting = p.waiting[:copy(p.waiting, p.waiting[1:])]
+	p.idle = append(p.idle, r)
+	if err != nil {
 		return curve, fmt.Errorf("pitch of songs: run: %w", err)
 	}
-	audio, pitch, sure := p.audio.GetData(), p.pitch.GetData(), p.sure.GetData()
+	audio, pitch, sure := r.audio.GetData(), r.pitch.GetData(), r.sure.GetData()
 	for i := swiftBefore; i < swiftBefore+swiftFrames; i++ {
 		hz := float32(pitch[i])
 		if !(sure[i] >= 0.5) || !(hz > 0) || math.IsInf(float64(hz), 0) || peak(audio[i*swiftHop:(i+1)*swiftHop]) < swiftSilent {
@@ -165,18 +242,21 @@ func (p *SongPitch) run(curve []float32) ([]float32, error) {
 		}
 		curve = p.until(curve, hz)
 	}
-	n := copy(audio, audio[swiftFrames*swiftHop:])
-	p.filled = n
 	return curve, nil
+}
+
+// promised is how many values of the curve there are when all windows that wait have been heard.
+func (p *SongPitch) promised() int {
+	values := p.heard + swiftFrames*len(p.waiting)
+	return int(math.Floor(float64(values-1)*swiftEach+1e-9)) + 1
 }
 
 // until appends the values up to the moment of the model's next one: on a line between two of its values that are one
 // note, else the nearer one.
 func (p *SongPitch) until(curve []float32, hz float32) []float32 {
-	const each = float64(swiftHop) * songHz / swiftRate // 1.6 values
-	at := float64(p.heard) * each
+	at := float64(p.heard) * swiftEach
 	for float64(p.given) <= at+1e-9 {
-		part := 1 - (at-float64(p.given))/each
+		part := 1 - (at-float64(p.given))/swiftEach
 		value := hz
 		if ratio := hz / p.last; p.last > 0 && hz > 0 && ratio < 1.06 && ratio > 1/1.06 {
 			value = p.last * float32(math.Pow(float64(ratio), part))
@@ -200,29 +280,30 @@ func peak(x []float32) (top float32) {
 
 // Reset forgets the recording so far.
 func (p *SongPitch) Reset() {
-	clear(p.audio.GetData())
+	for _, r := range p.waiting {
+		<-r.ended // of no interest any more
+	}
+	p.idle, p.waiting = append(p.idle, p.waiting...), p.waiting[:0]
+	clear(p.window)
 	p.filled, p.heard, p.received, p.given, p.last = swiftBefore*swiftHop, 0, 0, 0, 0
 }
 
 // Close gives the network back. It accepts a half-made one and may be called again.
 func (p *SongPitch) Close() error {
+	p.running.Wait()
 	var errs []error
+	for _, r := range append(p.waiting, p.idle...) {
+		errs = append(errs, r.close())
+	}
 	if p.net != nil {
 		errs = append(errs, p.net.Destroy())
 	}
-	for _, t := range []*ort.Tensor[float32]{p.audio, p.sure} {
-		if t != nil {
-			errs = append(errs, t.Destroy())
-		}
-	}
-	if p.pitch != nil {
-		errs = append(errs, p.pitch.Destroy())
-	}
-	for _, b := range p.bounds {
+	for i, b := range p.bounds {
 		if b != nil {
 			errs = append(errs, b.Destroy())
 		}
+		p.bounds[i] = nil
 	}
-	*p = SongPitch{}
+	p.net, p.waiting, p.idle = nil, nil, nil
 	return errors.Join(errs...)
 }

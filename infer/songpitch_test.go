@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,22 @@ func TestSongPitchFollowsAGlide(t *testing.T) {
 	check(t, err)
 	if !slices.Equal(cut, whole) {
 		t.Error("cut in pieces, another curve")
+	}
+
+	// On any number of processors, and after a recording that was given up in the middle of its windows.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, processors := range []int{1, 2, 8} {
+		runtime.GOMAXPROCS(processors)
+		_, err := p.Append(nil, samples)
+		check(t, err)
+		p.Reset()
+		got, err := p.Append(nil, samples)
+		check(t, err)
+		got, err = p.Finish(got)
+		check(t, err)
+		if !slices.Equal(got, whole) {
+			t.Errorf("on %d processors another curve", processors)
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ func (r rail) carry(dst, src []float32) []float32 {
 	if r.resample == nil {
 		return append(dst, src...)
 	}
-	return r.resample.Append(dst, src)
+	return r.resample.AppendMany(dst, src)
 }
 
 // finish appends the rest, as if silence followed.
