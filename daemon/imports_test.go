@@ -33,6 +33,7 @@ var mayImport = map[string]struct {
 	"client":                            {[]string{"client/wire"}, "a program that talks to the daemon must not link the daemon, ONNX Runtime or PortAudio"},
 	"client/examples/pipe":              {nil, "it shows the protocol without any of our help"},
 	"daemon/song":                       {[]string{"stream", "stream/media", "infer", "dsp"}, "songs without a service around them: a program that converts files links no sound card, no socket and no YAML"},
+	"daemon/song/songtest":              {[]string{"stream/media", "dsp"}, "a song for tests, of the process's own and of others"},
 	"daemon/report":                     {[]string{"stream/media", "dsp"}, "it reads what a run has left and needs nothing that runs"},
 	"daemon":                            {[]string{"daemon/song", "stream", "stream/media", "stream/portaudio", "infer", "client/wire", "client/web", "dsp"}, "the one room that knows everyone; nobody but main imports it, so its configuration cannot leak"},
 	"daemon/autovoiced/dash":            {[]string{"client/wire"}, "it shows a status and asks for changes; who gives the one and takes the other is main's"},

@@ -35,6 +35,9 @@ const (
 	swiftFile    = "model.onnx"
 )
 
+// SongPitchName is the name of SongPitch's model.
+const SongPitchName = "swift-f0"
+
 // ErrNotInstalled is what making a model wraps whose weights `make deps` has not installed.
 var ErrNotInstalled = errors.New("not installed; `make deps` installs it")
 

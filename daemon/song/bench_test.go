@@ -2,9 +2,7 @@ package song
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/autovoiced/autovoiced/dsp"
+	"github.com/autovoiced/autovoiced/daemon/song/songtest"
 	"github.com/autovoiced/autovoiced/infer"
 	"github.com/autovoiced/autovoiced/stream/media"
 )
@@ -95,34 +93,9 @@ func bundled(b *testing.B) Singer {
 	return Singer{engine, target}
 }
 
-// composeSong writes a voice over a band: the bundled recording again and again, over plucked chords and a beat.
+// composeSong writes the song that is measured.
 func composeSong(b *testing.B, path string, length time.Duration) {
-	rate, voice := readSong(b, "../../testdata/audio/sample.flac")
-	const to = 44100
-	sung := dsp.NewFineResampler(rate, to).Append(nil, voice[0])
-	e, err := media.Create(path, media.Output{Format: media.WAV, Rate: to, Channels: 2, PCM: dsp.S16LE})
-	if err != nil {
-		b.Fatal(err)
-	}
-	noise, beat := dsp.NewNoise(1), make([]float32, to)
-	for second := range int(length.Seconds()) {
-		block := [][]float32{make([]float32, to), make([]float32, to)}
-		noise.Uniform(beat)
-		for i := range to {
-			t := float64(i) / to
-			v := 0.5 * sung[(second*to+i)%len(sung)]
-			band := 0.02 * float64(beat[i]) * math.Exp(-30*math.Mod(t, 0.25))
-			for k, hz := range []float64{65.4, 130.8, 164.8, 196, 261.6, 392} {
-				plucked := math.Mod(t+float64(k)*0.125, 0.5)
-				band += 0.03 * math.Sin(2*math.Pi*hz*math.Exp2(float64(second%4)/12)*t) * math.Exp(-3*plucked)
-			}
-			block[0][i], block[1][i] = v+float32(band), v+0.7*float32(band)
-		}
-		if err := e.Write(block); err != nil {
-			b.Fatal(errors.Join(err, e.Abort()))
-		}
-	}
-	if err := e.Close(); err != nil {
+	if err := songtest.Compose(path, media.WAV, "../../testdata/audio/sample.flac", length); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -26,6 +26,14 @@ func newFollower(o Options) (follower, error) {
 	return p, nil
 }
 
+// modelName is the name of the follower's model; "" of one that is none.
+func modelName(f follower) string {
+	if _, ok := f.(*infer.SongPitch); ok {
+		return infer.SongPitchName
+	}
+	return ""
+}
+
 // tracker is the live tracker, which takes whole hops of 10 ms.
 type tracker struct {
 	pitch *dsp.Pitch

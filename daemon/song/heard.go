@@ -12,6 +12,7 @@ type heard struct {
 	sung    float64 // the same of the vocals
 	parted  int64   // frames that sung is of; 0 where nothing was separated
 
+	model  string // that has followed the pitch; "" where none has
 	curve  curve
 	vocals []float32 // their level for each value of the curve, mean square
 }

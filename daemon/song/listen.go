@@ -133,6 +133,7 @@ func (j *job) follow(ctx context.Context, in *pipe) (err error) {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	j.heard.model = modelName(ear.pitch)
 	j.heard.curve, j.heard.vocals, err = ear.finish()
 	return err
 }

@@ -285,6 +285,7 @@ func (j *job) run(ctx context.Context) error {
 	if err := j.perform(ctx); err != nil {
 		return err
 	}
+	j.models()
 	j.result.Song = stream.FramesToTime(uint64(j.heard.frames), j.rate)
 	j.result.Elapsed = time.Since(j.began)
 	j.result.Timings = j.clock.timings()
@@ -316,6 +317,21 @@ func (j *job) judge() error {
 	j.result.PitchShift = j.shift()
 	j.notes()
 	return nil
+}
+
+// models says who followed the pitch and who sang; who separated has been said.
+func (j *job) models() {
+	add := func(s stage, name string, p infer.Provider, warnings []string) {
+		j.result.Models = append(j.result.Models, Model{stageNames[s], name, p, warnings})
+	}
+	p, warnings := infer.Placement(nil)
+	if j.heard.model != "" {
+		add(f0Extraction, j.heard.model, p, warnings)
+	}
+	if !j.heard.nobody() {
+		e := j.singer.Engine
+		add(conversion, e.Contract().Name, e.Provider(), e.Warnings())
+	}
 }
 
 // shift is by how many semitones to move the singer.
