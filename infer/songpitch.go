@@ -284,7 +284,7 @@ func peak(x []float32) (top float32) {
 // Reset forgets the recording so far.
 func (p *SongPitch) Reset() {
 	for _, r := range p.waiting {
-		_ = <-r.ended //nolint:errcheck // nobody wants it any more
+		<-r.ended //nolint:errcheck // nobody wants it any more
 	}
 	p.idle, p.waiting = append(p.idle, p.waiting...), p.waiting[:0]
 	clear(p.window)

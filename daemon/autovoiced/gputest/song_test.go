@@ -55,7 +55,7 @@ const songSeconds = 30
 // A song of 30 s, warm: as a job of the daemon and as a command, in each preset, with the separator on TensorRT and, beside it, on
 // CUDA and on the CPU. What fails of these takes none of the others along.
 func TestBenchGPUSong(t *testing.T) {
-	gpuEngines(t, "--alone", "--hops", "32")
+	songEngines(t)
 	for _, format := range []media.Format{media.WAV, media.FLAC} {
 		if err := songtest.Compose(songFile(t, format), format, "../../../testdata/audio/sample.flac", songSeconds*time.Second); err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func TestBenchGPUSong(t *testing.T) {
 		t.Run(separator, func(t *testing.T) {
 			t.Setenv("AUTOVOICED_INFER_SEPARATOR", separator)
 			began := time.Now()
-			gpuEngines(t, "--alone", "--hops", "32", "--songs")
+			songEngines(t, "--songs")
 			figure(t, "song_engines_seconds_"+separator, time.Since(began).Seconds())
 			runs, presets := 5, []string{"fast", "balanced", "quality"}
 			if separator != "tensorrt" {
@@ -74,6 +74,17 @@ func TestBenchGPUSong(t *testing.T) {
 			t.Run("job", func(t *testing.T) { benchJobs(t, separator, presets, runs) })
 			t.Run("command", func(t *testing.T) { benchCommands(t, separator, presets, runs) })
 		})
+	}
+}
+
+// songEngines builds what is missing of what one session and a song need of the voice, and what else is told.
+func songEngines(t *testing.T, also ...string) {
+	t.Helper()
+	cmd := gpuProgram(t, append([]string{"engines", "build", "--precision", "fp16", "--hops", "1,32", "--alone"}, also...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		skipGPU(t, strings.TrimSpace(string(out)))
+	} else {
+		t.Logf("%s", out)
 	}
 }
 
@@ -273,4 +284,3 @@ func answer(t *testing.T, resp *http.Response) (job wire.Job) {
 	}
 	return job
 }
-
