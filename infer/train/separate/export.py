@@ -1,6 +1,6 @@
 """Writes the live separator as a pack: one ONNX file that runs a hop, with its contract in the metadata.
 
-    python3 export.py sieve.pt OUT.onnx
+    python3 export.py sieve.pt OUT.onnx [LEAK]      # LEAK of the mixture is let through, 0 unless told
     python3 export.py --untrained OUT.onnx          # of chance, to try programs with
 
 Weights lie in half precision, which is what training rounded them to. The file is held against PyTorch before it is kept.
@@ -20,6 +20,7 @@ import export as pack  # noqa: E402  (the voice's)
 from model import BINS, HEARD, HOP, LATE, RATE, SIZE, Sieve, Step  # noqa: E402
 
 SOURCES = ['LibriSpeech train-clean-100 (236 speakers, one utterance each), CC BY 4.0: speech, and singing made of it with WORLD (BSD)',
+           'Kokoro-82M, Apache-2.0: synthesised speech',
            'music composed by infer/train/separate/compose.py, played by FluidSynth with the FluidR3 GM sound font, MIT',
            'noises synthesised while training', 'Whisper base, MIT: teacher of words; not part of the pack']
 
@@ -54,7 +55,7 @@ def compare(step, model, hops=300):
     return 20 * math.log10(far / loudest + 1e-12)
 
 
-def main(weights, out):
+def main(weights, out, leak=0):
     if weights == '--untrained':
         torch.manual_seed(5)
         sieve = Sieve(16, 4, [1, 2])
@@ -65,7 +66,7 @@ def main(weights, out):
     with torch.no_grad():
         for p in sieve.parameters():
             p.copy_(p.half().float())
-    step = Step(sieve.eval())
+    step = Step(sieve.eval(), float(leak))
     model = onnx.helper.make_model(trace(step), opset_imports=[onnx.helper.make_opsetid('', pack.OPSET)], ir_version=8, producer_name='autovoiced', producer_version='2')
     onnx.helper.set_model_props(model, {'autovoiced': json.dumps(contract(step, Path(out).stem))})
     onnx.checker.check_model(model, full_check=True)
@@ -77,4 +78,4 @@ def main(weights, out):
 
 
 if __name__ == '__main__':
-    sys.exit(main(*sys.argv[1:3]))
+    sys.exit(main(*sys.argv[1:4]))

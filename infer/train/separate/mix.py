@@ -11,6 +11,7 @@ import numpy as np
 import soundfile as sf
 import torch
 import torch.nn.functional as F
+import torchaudio.functional as AF
 
 from noises import RATE, between, convolved, noise, seconds, unit
 
@@ -33,6 +34,20 @@ def bank(paths, device):
         return torch.from_numpy(np.concatenate(pool.map(decode, paths, chunksize=8))).to(device)
 
 
+def synthesised(folder, device, minutes=150):
+    "what ../synthesize.py left, at 24 kHz -> one long row of samples, so many minutes at most: speech with no room and no noise in it"
+    parts, left = [], minutes * 60 * 24000
+    for path in sorted(Path(folder).glob('*.npz')):
+        with np.load(path) as z:
+            for i in range(int(z['count'])):
+                parts.append(z[f'a{i}'].ravel()[:max(0, left)])
+                left -= len(parts[-1])
+    if left == minutes * 60 * 24000:
+        raise SystemExit(f'{folder}: expected files of synthesize.py, found none')
+    audio = torch.from_numpy(np.concatenate(parts)).to(device)
+    return torch.cat([AF.resample(part.float(), 24000, RATE).round().clamp(-32768, 32767).short() for part in audio.split(24000 * 60)])
+
+
 def speakers(folder, kept):
     "-> the FLAC files to train with, and those of the last so many speakers, which are there to measure with"
     files = sorted(Path(folder).rglob('*.flac'))
@@ -49,15 +64,16 @@ def pieces(folder, part):
 
 class Mixer:
     "Mixtures of what is to be trained with; of what is kept apart when unseen, which are those to measure with."
-    def __init__(self, speech, sung, music, device, kept=15, unseen=False):
+    def __init__(self, speech, sung, music, device, kept=15, unseen=False, more=None):
         self.device = device
         self.speech = bank(speakers(speech, kept)[unseen], device)
         self.song = self.speech if unseen else bank(sorted(Path(sung).glob('*.ogg')), device)
         self.rhythm, self.harmony = (bank(pieces(music, part)[unseen], device) for part in ('rhythm', 'harmony'))
+        self.more = synthesised(more, device) if more else self.speech[:0]
         self.speeds = torch.tensor(SPEEDS, device=device)
 
     def __str__(self):
-        return ', '.join(f'{name} {len(getattr(self, name)) / RATE / 60:.0f} min' for name in ('speech', 'song', 'rhythm', 'harmony'))
+        return ', '.join(f'{name} {len(getattr(self, name)) / RATE / 60:.0f} min' for name in ('speech', 'more', 'song', 'rhythm', 'harmony'))
 
     def crops(self, source, batch, n):
         at = torch.randint(len(source) - n, (batch, 1), device=self.device)
@@ -91,7 +107,11 @@ class Mixer:
     def voices(self, batch, n):
         "spoken or sung; a few come late, a few not at all"
         sung = self.pick(batch, 0.35)
-        voice = self.filtered(sung * self.moved(self.song, batch, n) + (1 - sung) * self.moved(self.speech, batch, n))
+        speech = self.moved(self.speech, batch, n)
+        if len(self.more):
+            made = self.pick(batch, 0.35)
+            speech = made * unit(self.moved(self.more, batch, n)) + (1 - made) * unit(speech)
+        voice = self.filtered(sung * unit(self.moved(self.song, batch, n)) + (1 - sung) * unit(speech))
         late = self.between(batch, -8, 0.8) * n / RATE
         voice = voice * ((seconds(n, self.device) - late) * 50).clamp(0, 1)
         return unit(voice) * self.pick(batch, 0.95)

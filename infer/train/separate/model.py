@@ -118,10 +118,11 @@ class Sieve(nn.Module):
 
 class Step(nn.Module):
     """One hop: spectrum [1, 2, BINS], state [1, M] -> mask [1, 2, BINS], state [1, M]. The Fourier transforms and the mask's
-    product are the program's. The state: the memories of every bin, then the frames that the blocks will see again."""
-    def __init__(self, sieve):
+    product are the program's. The state: the memories of every bin, then the frames that the blocks will see again.
+    leak: how much of the mixture is let through, which hides what the network does to words."""
+    def __init__(self, sieve, leak=0.0):
         super().__init__()
-        self.sieve, self.width = sieve, sieve.shape['width']
+        self.sieve, self.width, self.leak = sieve, sieve.shape['width'], leak
         self.histories = [b.history for b in sieve.blocks]
         self.levels = len(MEMORIES) * BINS
 
@@ -143,4 +144,7 @@ class Step(nn.Module):
             y = (past[::b.dilation] * b.taps.t()).sum(0, keepdim=True) + b.bias
             x = b.mix(x, y)
             at += size
-        return s.up(x, first, second), torch.cat(out, 1)
+        mask = s.up(x, first, second)
+        if self.leak:
+            mask = mask * (1 - self.leak) + self.leak * torch.tensor([[[1.0], [0.0]]])
+        return mask, torch.cat(out, 1)

@@ -11,7 +11,7 @@ separator-data: $(B)/music/complete $(B)/sung/complete ## train: composed music 
 separator: separator-data $(B)/whisper.npz ## train: the live separator, for SECONDS (600); resumes
 	@mkdir -p $(B)/separator
 	$(PYTHON) $(SEPARATE)/check.py
-	$(PYTHON) $(SEPARATE)/train.py --speech $(B)/librispeech --sung $(B)/sung --music $(B)/music --teacher $(B)/whisper.npz --out $(B)/separator --kept $(KEPT) \
+	$(PYTHON) $(SEPARATE)/train.py --speech $(B)/librispeech --sung $(B)/sung --music $(B)/music --teacher $(B)/whisper.npz $(if $(wildcard $(B)/pairs),--more $(B)/pairs) --out $(B)/separator --kept $(KEPT) \
 	  --seconds $(or $(SECONDS),600) --total $(or $(TOTAL_SIEVE),$(SECONDS),600) $(SIEVE_FLAGS)
 
 .PHONY: separator-export

@@ -30,6 +30,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ('speech', 'sung', 'music', 'out'):
         p.add_argument(f'--{name}', type=Path, required=True)
+    p.add_argument('--more', type=Path, help='what ../synthesize.py left: further speech')
     p.add_argument('--teacher', type=Path, help="Whisper's encoder, as ../whisper.py writes it: words then count")
     p.add_argument('--seconds', type=float, default=600)
     p.add_argument('--total', type=float, default=0, help='all seconds of the training; 0: until this call ends')
@@ -113,7 +114,7 @@ def main():
     torch.set_float32_matmul_precision('high')
     torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
 
-    mixer = Mixer(args.speech, args.sung, args.music, device, args.kept)
+    mixer = Mixer(args.speech, args.sung, args.music, device, args.kept, more=args.more)
     torch.manual_seed(0)
     words = Words(args.teacher, mixer.crops(mixer.speech, 32, 4 * 16000), device) if args.teacher else None
     validation = Validation(args, device, words)
