@@ -122,6 +122,7 @@ fmt: $(LINTER) ## gofumpt and sorted imports
 
 include infer/train/train.mk
 include infer/train/evaluate/judge.mk
+include infer/train/evaluate/separate/separate.mk
 
 $(LINTER):
 	@mkdir -p bin

@@ -55,8 +55,9 @@ func dtlnFolder() (string, error) {
 	return filepath.Join(cache, "autovoice", "models", "dtln-"+dtlnVersion), nil
 }
 
-// newDTLN loads the networks that `make deps` installed; the error wraps fs.ErrNotExist where it has not.
-func newDTLN() (Separator, error) {
+// NewDTLN makes the live separator of the networks that `make deps` installed; the error wraps fs.ErrNotExist where it has not.
+// The caller closes it.
+func NewDTLN() (Separator, error) {
 	folder, err := dtlnFolder()
 	if err != nil {
 		return nil, err

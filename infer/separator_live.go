@@ -62,7 +62,7 @@ func NewLiveSeparator(cfg Config) (Separator, error) {
 	if model, err := bundled.ReadFile("voices/" + separatorFile); err == nil {
 		return LoadLiveSeparator(bundledPrefix+separatorFile, model)
 	}
-	dtln, err := newDTLN()
+	dtln, err := NewDTLN()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("live separator: no %s in the folder of models %q, and %s is %w", separatorFile, cfg.Models, SeparatorDTLN, ErrNotInstalled)
 	}

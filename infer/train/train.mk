@@ -110,4 +110,3 @@ $(B)/real.npz: | $(B)/librispeech build/follow python
 evaluate: judge ## train: the same as judge
 
 include $(TRAIN)/separate/separate.mk
-include $(TRAIN)/evaluate/separate/separate.mk

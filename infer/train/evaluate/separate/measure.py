@@ -1,6 +1,6 @@
 """How well the program takes voices out of music, at 0 dB, with voices and music that nothing was trained on.
 
-    python3 measure.py OUT.md --apart build/apart --speech LIBRISPEECH --singers DIR --music DIR [--systems songs live] [--live separator.onnx] [--vocals DIR]
+    python3 measure.py OUT.md --apart build/apart --speech LIBRISPEECH --singers DIR --music DIR [--systems songs live] [--live separator.onnx] [--vocals DIR] [--count 10]
 
 Voices: speakers that real.py keeps out of LibriSpeech, and the singers of singers.py. Music: Ogg files of Debian's wesnoth-1.16-music and
 fretsonfire-songs-sectoid, unpacked in --music; they are measured with and go no further. Each voice meets one piece, and stands in the
@@ -54,6 +54,29 @@ def apart(binary, args, audio):
     return np.frombuffer(done.stdout, '<f4').reshape(audio.shape), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def lives(pack):
+    "name -> how apart is asked, of the live separators; pack: one more, or None"
+    return {'live, as it comes': ('live',), 'live, DTLN': ('live', 'dtln'), **({f'live, {Path(pack).stem}': ('live', pack)} if pack else {})}
+
+
+def unheard(speech, kept, count):
+    "recordings of speakers that real.py keeps out of LibriSpeech, one each"
+    files = sorted(Path(speech).glob('*.flac'))
+    out = sorted({f.name.split('-')[0] for f in files}, key=int)[-kept:]
+    return [f for f in files if f.name.split('-')[0] in out][:count]
+
+
+def pieces_of(music):
+    "what is measured with of the packages' music; None where one is missing"
+    where = {str(f.with_suffix('')): f for f in Path(music).rglob('*.ogg')}
+    return [next((f for name, f in where.items() if name.endswith('/' + piece)), None) for piece in PIECES]
+
+
+def begins(piece):
+    "where in a piece to begin, seconds: long ones take their time"
+    return 20 if sf.info(piece).duration > 40 else 2
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('out', type=Path)
@@ -65,22 +88,17 @@ def main():
     p.add_argument('--kept', type=int, default=15)
     p.add_argument('--count', type=int, default=10, help='voices of each kind')
     args = p.parse_args()
-    files = sorted(Path(args.speech).glob('*.flac'))
-    kept = sorted({f.name.split('-')[0] for f in files}, key=int)[-args.kept:]
-    spoken = [f for f in files if f.name.split('-')[0] in kept][:args.count]
+    spoken = unheard(args.speech, args.kept, args.count)
     sung = sorted(Path(args.singers).glob('[0-9][0-9].flac'))[:args.count]
-    where = {str(f.with_suffix('')): f for f in Path(args.music).rglob('*.ogg')}
-    pieces = [next((f for name, f in where.items() if name.endswith('/' + piece)), None) for piece in PIECES]
+    pieces = pieces_of(args.music)
     if not spoken or not sung or None in pieces:
         raise SystemExit(f'expected speakers, singers and {len(PIECES)} pieces, found {len(spoken)}, {len(sung)} and {sum(f is not None for f in pieces)}')
     systems = {f'songs, `{preset}`': ('song', preset) for preset in ('fast', 'balanced', 'quality')} if 'songs' in args.systems else {}
     if 'live' in args.systems:
-        systems['live'] = ('live',)
-    if args.live:
-        systems[f'live, {Path(args.live).stem}'] = ('live', args.live)
+        systems.update(lives(args.live))
     gains, cost = {}, {}
     for i, (kind, path) in enumerate([('spoken', f) for f in spoken] + [('sung', f) for f in sung]):
-        mix, voice = mixture(read(path, RATE), read(pieces[i % len(pieces)], RATE, 20 if sf.info(pieces[i % len(pieces)]).duration > 40 else 2))
+        mix, voice = mixture(read(path, RATE), read(pieces[i % len(pieces)], RATE, begins(pieces[i % len(pieces)])))
         for name, how in systems.items():
             heard, want = (mix, voice) if how[0] == 'song' else (resample_poly(mix.mean(1), 160, 441), resample_poly(voice.mean(1), 160, 441))
             got, took = apart(args.apart, how, heard.astype(np.float32))
