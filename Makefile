@@ -94,6 +94,11 @@ bench: build ## the figures of the README, as a table, as JSON and as Go benchma
 page-figures: build deps-test ## the page's round trip, size and first paint in Chromium, into daemon/docs/results/page.md
 	CI=1 AUTOVOICED_FIGURES="$(CURDIR)/daemon/docs/results" go test -tags e2e -count 1 -run 'E2EPageLive' -v ./daemon/autovoiced
 
+.PHONY: firefox
+firefox: build ## the page in Firefox: spoken on, heard, recorded, nothing on the console
+	@.ci/deps firefox
+	/usr/bin/python3 client/web/webtest/firefox.py $(BIN) $(PICTURES)
+
 .PHONY: song-bench
 song-bench: build ## how long songs take on one core, and what memory 3 and 60 minutes need (half an hour)
 	AUTOVOICED_SONG_BENCH=1 GOMAXPROCS=1 taskset -c 0 go test -run '^$$' -bench Song -benchtime 1x ./daemon/song

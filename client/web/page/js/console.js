@@ -268,8 +268,10 @@ export class Console {
     const own = ids.find((id) => this.live.isOwn(id));
     const pick = $("stages-session");
     const kept = ids.includes(pick.value) ? pick.value : "";
-    pick.replaceChildren(...status.sessions.map(({ id, voice }) => new Option(id === own ? `this page (${voice})` : `${id} (${voice})`, id)));
-    pick.value = kept || own || ids[0] || "";
+    if (document.activeElement !== pick) { // whoever is choosing would lose the list
+      pick.replaceChildren(...status.sessions.map(({ id, voice }) => new Option(id === own ? `this page (${voice})` : `${id} (${voice})`, id)));
+      pick.value = kept || own || ids[0] || "";
+    }
     $("stages-pick").hidden = ids.length < 2;
     const session = status.sessions.find(({ id }) => id === pick.value);
     if (session) this.#stages.show(session);
