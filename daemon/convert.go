@@ -50,6 +50,7 @@ type Result struct {
 	Voice          string  `json:"voice"`
 	Preset         string  `json:"preset"`
 	Separation     string  `json:"separation"`            // the model, or none
+	Pitch          string  `json:"pitch"`                 // how it was followed, as package song names it
 	PitchShift     float64 `json:"pitch_shift_semitones"` // as applied
 	SingerHz       float64 `json:"singer_median_hz,omitempty"`
 	Rate           int     `json:"rate"`
@@ -122,7 +123,7 @@ func (s *studio) convert(ctx context.Context, in, out string, o ConvertOptions) 
 	provider := wireProvider(engine.Provider(), engine.Warnings())
 	models := modelsOf(r.Models)
 	return Result{
-		Voice: r.Voice, Preset: options.Preset, Separation: r.Separation, PitchShift: r.PitchShift, SingerHz: r.SingerHz,
+		Voice: r.Voice, Preset: options.Preset, Separation: r.Separation, Pitch: r.Pitch, PitchShift: r.PitchShift, SingerHz: r.SingerHz,
 		Rate: r.Rate, Channels: r.Channels, Frames: uint64(r.Frames), Clipped: r.Clipped,
 		AudioSeconds: r.Song.Seconds(), ElapsedSeconds: r.Elapsed.Seconds(), RTF: r.RTF(),
 		StageTimingsMS: stageTimes(r.Timings), Provider: provider, Metadata: metadata(provider, models), Notes: r.Notes,
@@ -141,7 +142,9 @@ func (s *studio) songOptions(o ConvertOptions) song.Options {
 	}
 	out.NewSeparator = s.separators.take
 	out.Separator, out.Shift, out.F0 = o.Separator, inferShift(*o.Pitch), o.F0
-	out.MinHz, out.MaxHz = s.cfg.Pitch.MinHz, s.cfg.Pitch.MaxHz
+	if live := Default().Pitch; s.cfg.Pitch != live { // else a recording's own, wider range
+		out.MinHz, out.MaxHz = s.cfg.Pitch.MinHz, s.cfg.Pitch.MaxHz
+	}
 	if s.cfg.Separation.Mode != stream.ModeBypass {
 		gate := s.cfg.Separation.config(s.cfg.Separation.gate())
 		gate.Mode = stream.ModeGate // a live model is not for files, which have better ones
@@ -227,7 +230,7 @@ func (s *studio) convertLive(ctx context.Context, in, out string, o ConvertOptio
 	elapsed := time.Since(began).Seconds()
 	audio, measured := seconds(written.frames, source.Rate()), session.measured()
 	return Result{
-		Voice: session.voice, Preset: wire.PresetLive, Separation: infer.SeparatorNone, PitchShift: session.shift(),
+		Voice: session.voice, Preset: wire.PresetLive, Separation: infer.SeparatorNone, Pitch: song.PitchLive, PitchShift: session.shift(),
 		Rate: source.Rate(), Channels: 1, Frames: written.frames, Clipped: sink.Clipped(),
 		AudioSeconds: audio, ElapsedSeconds: elapsed, RTF: elapsed / max(audio, 1e-9),
 		Provider: session.provider, Metadata: metadata(session.provider, nil), Pipeline: &measured,

@@ -2,19 +2,24 @@ package dsp
 
 import "math"
 
+// PitchCandidates is how many there are of a moment, at most.
+const PitchCandidates = 10
+
 const (
-	pitchCandidates = 10     // at most, a frame
-	pitchHarmonics  = 20     // looked at, at most
-	pitchTop        = 2200.0 // Hz, where the low-pass has taken the rest
-	pitchWeakest    = 0.25   // periodicity below which a peak is no candidate
+	pitchHarmonics = 20     // looked at, at most
+	pitchTop       = 2200.0 // Hz, where the low-pass has taken the rest
+	pitchWeakest   = 0.25   // periodicity below which a peak is no candidate
 )
 
-// pitchCandidate is one possible period of a frame.
-type pitchCandidate struct {
-	octave   float64 // log2 of the pitch in Hz
-	strength float64 // normalised autocorrelation at the peak: 1 is a perfect repetition
-	harmony  float64 // how well the spectrum's peaks fit
+// PitchCandidate is one pitch that a moment may have.
+type PitchCandidate struct {
+	Octave   float64 // log2 of the pitch in Hz
+	Strength float64 // how periodic the wave is at this pitch: 1 is a perfect repetition
+	Harmony  float64 // how well the spectrum's peaks fit: about 1 at best, below 0 where they lie between harmonics
 }
+
+// Worth is how much speaks for it, in units of periodicity.
+func (c PitchCandidate) Worth() float64 { return c.Strength + pitchHarmony*c.Harmony }
 
 // pitchFrame finds the candidates of one window of the decimated signal.
 type pitchFrame struct {
@@ -29,7 +34,7 @@ type pitchFrame struct {
 	nsdf      []float32
 	magnitude []float32 // square roots of the Hann window's magnitudes, one a bin up to pitchTop
 	whole     float64   // their norm, inverted
-	cands     []pitchCandidate
+	cands     []PitchCandidate
 }
 
 func newPitchFrame(rate float64, reach int, fmin, fmax float64) *pitchFrame {
@@ -37,7 +42,7 @@ func newPitchFrame(rate float64, reach int, fmin, fmax float64) *pitchFrame {
 	f := &pitchFrame{
 		rate: rate, lo: int(rate/fmax) - 1, hi: int(math.Ceil(rate/fmin)) + 1,
 		min: math.Log2(fmin) - 0.02, max: math.Log2(fmax) + 0.02,
-		cands: make([]pitchCandidate, 0, pitchCandidates),
+		cands: make([]PitchCandidate, 0, PitchCandidates),
 	}
 	size := 64
 	for size < n+f.hi+1 {
@@ -58,7 +63,7 @@ func newPitchFrame(rate float64, reach int, fmin, fmax float64) *pitchFrame {
 // analyse returns the candidates of a window, strongest first, and its level in dB. The slice is
 // valid until the next call. The level is the mean of the last three quarters, in dB: speech starts
 // at once and dies away slowly, so the first quarter says less about the middle.
-func (f *pitchFrame) analyse(window []float32) ([]pitchCandidate, float64) {
+func (f *pitchFrame) analyse(window []float32) ([]PitchCandidate, float64) {
 	n := len(f.hann)
 	var mean float32
 	for _, x := range window {
@@ -178,19 +183,19 @@ func (f *pitchFrame) peaks() {
 		if octave < f.min || octave > f.max {
 			continue
 		}
-		f.keep(pitchCandidate{octave: octave, strength: min(1, b-0.25*(a-c)*at), harmony: f.harmony(math.Exp2(octave))})
+		f.keep(PitchCandidate{Octave: octave, Strength: min(1, b-0.25*(a-c)*at), Harmony: f.harmony(math.Exp2(octave))})
 	}
 }
 
 // keep inserts a candidate in order of strength and lets the weakest fall off the end.
-func (f *pitchFrame) keep(c pitchCandidate) {
+func (f *pitchFrame) keep(c PitchCandidate) {
 	if len(f.cands) < cap(f.cands) {
 		f.cands = append(f.cands, c)
-	} else if f.cands[len(f.cands)-1].strength >= c.strength {
+	} else if f.cands[len(f.cands)-1].Strength >= c.Strength {
 		return
 	}
 	i := len(f.cands) - 1
-	for ; i > 0 && f.cands[i-1].strength < c.strength; i-- {
+	for ; i > 0 && f.cands[i-1].Strength < c.Strength; i-- {
 		f.cands[i] = f.cands[i-1]
 	}
 	f.cands[i] = c

@@ -27,10 +27,9 @@ const (
 // pitchTracker chooses, for each frame, the end of the cheapest path through the candidates so
 // far, silence being one of them. It never looks ahead.
 type pitchTracker struct {
-	paths    [pitchCandidates]pitchPath
+	paths    [PitchCandidates]pitchPath
 	n        int
 	unvoiced float64 // cost of the best path that ends unvoiced
-	peak     float64 // recent peak level, dBFS
 	register float64 // log2 of the voice's usual pitch in Hz
 	heard    int     // frames that the register rests on
 }
@@ -38,31 +37,22 @@ type pitchTracker struct {
 // pitchPath is the cheapest way to end at one candidate.
 type pitchPath struct{ octave, cost float64 }
 
-func (t *pitchTracker) reset() { *t = pitchTracker{peak: -60} }
+func (t *pitchTracker) reset() { *t = pitchTracker{} }
 
-// step takes a frame's candidates, strongest first, and its level, and returns the pitch in Hz (0:
+// step takes a frame's candidates, strongest first, and what they must be worth, and returns the pitch in Hz (0:
 // unvoiced) and the periodicity.
-func (t *pitchTracker) step(cands []pitchCandidate, level float64) (hz, voicing float32) {
+func (t *pitchTracker) step(cands []PitchCandidate, bar float64) (hz, voicing float32) {
 	if len(cands) > 0 {
-		voicing = float32(max(0, cands[0].strength))
-	}
-	forget := pitchForget
-	if t.tooQuiet(cands, level) {
-		forget = pitchRelent
-	}
-	t.peak = max(level, t.peak-forget, -70)
-	threshold := pitchThreshold + pitchLevel*min(60, t.peak-level)
-	if level < pitchFloor {
-		threshold = math.Inf(1)
+		voicing = float32(max(0, cands[0].Strength))
 	}
 	unvoiced := t.unvoiced
 	for _, p := range t.paths[:t.n] {
 		unvoiced = min(unvoiced, p.cost+pitchSwitch)
 	}
-	var next [pitchCandidates]pitchPath
+	var next [PitchCandidates]pitchPath
 	chosen, least := -1, unvoiced
 	for i, c := range cands {
-		next[i] = pitchPath{c.octave, t.reach(c) + threshold - c.strength - pitchHarmony*c.harmony}
+		next[i] = pitchPath{c.Octave, t.reach(c) + bar - c.Worth()}
 		if next[i].cost < least {
 			chosen, least = i, next[i].cost
 		}
@@ -74,31 +64,20 @@ func (t *pitchTracker) step(cands []pitchCandidate, level float64) (hz, voicing 
 	if chosen < 0 {
 		return 0, voicing
 	}
-	octave := cands[chosen].octave
+	octave := cands[chosen].Octave
 	t.heard = min(t.heard+1, pitchMemory)
 	t.register += (octave - t.register) / float64(t.heard)
-	return float32(math.Exp2(octave)), float32(cands[chosen].strength)
-}
-
-// tooQuiet says whether a frame would clearly be voice, were it not for something far louder before it.
-func (t *pitchTracker) tooQuiet(cands []pitchCandidate, level float64) bool {
-	best := math.Inf(-1)
-	for _, c := range cands {
-		best = max(best, c.strength+pitchHarmony*c.harmony)
-	}
-	margin := best - pitchThreshold
-	below := t.peak - level
-	return below > pitchFar && margin > pitchClear && margin < pitchLevel*below
+	return float32(math.Exp2(octave)), float32(cands[chosen].Strength)
 }
 
 // reach is the cost of the cheapest way from the frame before to a candidate.
-func (t *pitchTracker) reach(c pitchCandidate) float64 {
+func (t *pitchTracker) reach(c PitchCandidate) float64 {
 	cost := t.unvoiced + pitchSwitch
 	for _, p := range t.paths[:t.n] {
-		cost = min(cost, p.cost+min(pitchJumpMost, pitchJump*math.Abs(p.octave-c.octave)))
+		cost = min(cost, p.cost+min(pitchJumpMost, pitchJump*math.Abs(p.octave-c.Octave)))
 	}
 	if t.heard > pitchSettled {
-		away := math.Abs(c.octave-t.register) - pitchRange
+		away := math.Abs(c.Octave-t.register) - pitchRange
 		cost += min(pitchAwayMost, pitchAway*max(0, away))
 	}
 	return cost

@@ -41,9 +41,13 @@ const SongPitchName = "swift-f0"
 // ErrNotInstalled is what making a model wraps whose weights `make deps` has not installed.
 var ErrNotInstalled = errors.New("not installed; `make deps` installs it")
 
-// SongPitch follows the pitch of one voice, singing or speaking, in a recording: SwiftF0 (MIT licence), which hears
+// PitchGuess is the likeliest pitch of a moment in Hz, 0 where nothing is heard, and how sure it is that there is a
+// voice, from 0 to 1.
+type PitchGuess struct{ Hz, Sure float32 }
+
+// SongPitch guesses the pitch of one voice, singing or speaking, in a recording: SwiftF0 (MIT licence), which hears
 // 180 ms of past and future and so makes few of the slips by an octave that a live tracker makes. Too late for live
-// use. Curves come in Hz at 100 values a second, the first at time 0, 0 where unvoiced. One goroutine owns it.
+// use. Guesses come 100 a second, the first of time 0. One goroutine owns it.
 type SongPitch struct {
 	net      *ort.DynamicAdvancedSession
 	bounds   [2]*ort.Scalar[float32]
@@ -54,8 +58,8 @@ type SongPitch struct {
 	filled   int            // samples of the window that are there
 	heard    int            // values of the model that have been given out or kept
 	received int            // samples, in all
-	given    int            // values of the curve, in all
-	last     float32        // the model's newest value that counts, Hz or 0
+	given    int            // guesses, in all
+	last     PitchGuess     // the model's newest that counts
 }
 
 // swiftRun is a window that the model hears, beside others: none depends on another.
@@ -68,7 +72,7 @@ type swiftRun struct {
 	ended   chan error // holds one
 }
 
-// mostSwiftRuns bounds how many windows are heard at the same time, and with them how much of a curve waits.
+// mostSwiftRuns bounds how many windows are heard at the same time, and with them how many guesses wait.
 const mostSwiftRuns = 8
 
 // NewSongPitch looks for pitches from minHz to maxHz, 50 to 1100 for singing. The caller closes it.
@@ -151,12 +155,12 @@ func (r *swiftRun) close() error {
 	return errors.Join(errs...)
 }
 
-// Append hears the next samples, mono at 16 kHz, and appends to the curve what they make certain; about 2.2 s of it
+// Append hears the next samples, mono at 16 kHz, and appends to dst what they make certain; about 2.2 s of guesses
 // may wait for what comes next, and 2 s more for each further processor. However a recording is cut, the same comes out. It keeps
 // neither slice.
-func (p *SongPitch) Append(curve, samples []float32) ([]float32, error) {
+func (p *SongPitch) Append(dst []PitchGuess, samples []float32) ([]PitchGuess, error) {
 	if p.net == nil {
-		return curve, errors.New("pitch of songs: it is closed")
+		return dst, errors.New("pitch of songs: it is closed")
 	}
 	p.received += len(samples)
 	for len(samples) > 0 {
@@ -166,49 +170,49 @@ func (p *SongPitch) Append(curve, samples []float32) ([]float32, error) {
 			break
 		}
 		var err error
-		if curve, err = p.hear(curve); err != nil {
+		if dst, err = p.hear(dst); err != nil {
 			p.Reset()
-			return curve, err
+			return dst, err
 		}
 	}
-	return curve, nil
+	return dst, nil
 }
 
-// Finish ends the recording: it appends the rest of the curve, one value for each whole or begun 10 ms, and is ready
+// Finish ends the recording: it appends the rest of the guesses, one for each whole or begun 10 ms, and is ready
 // for the next recording.
-func (p *SongPitch) Finish(curve []float32) ([]float32, error) {
+func (p *SongPitch) Finish(dst []PitchGuess) ([]PitchGuess, error) {
 	want, silence := (p.received*songHz+swiftRate-1)/swiftRate, make([]float32, swiftWindow)
 	var err error
 	for p.promised() < want {
 		// As much silence as completes a window; what it makes of that is cut off.
-		if curve, err = p.Append(curve, silence[:swiftWindow-p.filled]); err != nil {
-			return curve, err
+		if dst, err = p.Append(dst, silence[:swiftWindow-p.filled]); err != nil {
+			return dst, err
 		}
 	}
 	for len(p.waiting) > 0 {
-		if curve, err = p.collect(curve); err != nil {
+		if dst, err = p.collect(dst); err != nil {
 			p.Reset()
-			return curve, err
+			return dst, err
 		}
 	}
-	curve = curve[:len(curve)-(p.given-want)]
+	dst = dst[:len(dst)-(p.given-want)]
 	p.Reset()
-	return curve, nil
+	return dst, nil
 }
 
 // hear has the model hear a full window, beside others where there are processors for it, and goes on to the next.
-func (p *SongPitch) hear(curve []float32) ([]float32, error) {
+func (p *SongPitch) hear(dst []PitchGuess) ([]PitchGuess, error) {
 	most := min(dsp.Workers(), mostSwiftRuns)
 	for len(p.waiting) >= most {
 		var err error
-		if curve, err = p.collect(curve); err != nil {
-			return curve, err
+		if dst, err = p.collect(dst); err != nil {
+			return dst, err
 		}
 	}
 	if len(p.idle) == 0 {
 		r, err := p.newRun()
 		if err != nil {
-			return curve, fmt.Errorf("pitch of songs: %w", err)
+			return dst, fmt.Errorf("pitch of songs: %w", err)
 		}
 		p.idle = append(p.idle, r)
 	}
@@ -222,56 +226,56 @@ func (p *SongPitch) hear(curve []float32) ([]float32, error) {
 	p.waiting = append(p.waiting, r)
 	if most == 1 {
 		r.ended <- p.net.Run(r.inputs, r.outputs)
-		return p.collect(curve)
+		return p.collect(dst)
 	}
 	p.running.Go(func() { r.ended <- p.net.Run(r.inputs, r.outputs) })
-	return curve, nil
+	return dst, nil
 }
 
 // collect waits for the oldest window and gives its values.
-func (p *SongPitch) collect(curve []float32) ([]float32, error) {
+func (p *SongPitch) collect(dst []PitchGuess) ([]PitchGuess, error) {
 	r := p.waiting[0]
 	err := <-r.ended
 	p.waiting = p.waiting[:copy(p.waiting, p.waiting[1:])]
 	p.idle = append(p.idle, r)
 	if err != nil {
-		return curve, fmt.Errorf("pitch of songs: run: %w", err)
+		return dst, fmt.Errorf("pitch of songs: run: %w", err)
 	}
 	audio, pitch, sure := r.audio.GetData(), r.pitch.GetData(), r.sure.GetData()
 	for i := swiftBefore; i < swiftBefore+swiftFrames; i++ {
-		hz := float32(pitch[i])
-		if !(sure[i] >= 0.5) || !(hz > 0) || math.IsInf(float64(hz), 0) || peak(audio[i*swiftHop:(i+1)*swiftHop]) < swiftSilent {
-			hz = 0
+		guess := PitchGuess{float32(pitch[i]), sure[i]}
+		if !(guess.Sure > 0) || !(guess.Hz > 0) || math.IsInf(pitch[i], 0) || peak(audio[i*swiftHop:(i+1)*swiftHop]) < swiftSilent {
+			guess = PitchGuess{}
 		}
-		curve = p.until(curve, hz)
+		dst = p.until(dst, guess)
 	}
-	return curve, nil
+	return dst, nil
 }
 
-// promised is how many values of the curve there are when all windows that wait have been heard.
+// promised is how many guesses there are when all windows that wait have been heard.
 func (p *SongPitch) promised() int {
 	values := p.heard + swiftFrames*len(p.waiting)
 	return int(math.Floor(float64(values-1)*swiftEach+1e-9)) + 1
 }
 
-// until appends the values up to the moment of the model's next one: on a line between two of its values that are one
+// until appends the guesses up to the moment of the model's next one: on a line between two of its pitches that are one
 // note, else the nearer one.
-func (p *SongPitch) until(curve []float32, hz float32) []float32 {
+func (p *SongPitch) until(dst []PitchGuess, next PitchGuess) []PitchGuess {
 	at := float64(p.heard) * swiftEach
 	for float64(p.given) <= at+1e-9 {
 		part := 1 - (at-float64(p.given))/swiftEach
-		value := hz
-		if ratio := hz / p.last; p.last > 0 && hz > 0 && ratio < 1.06 && ratio > 1/1.06 {
-			value = p.last * float32(math.Pow(float64(ratio), part))
+		guess := PitchGuess{next.Hz, p.last.Sure + (next.Sure-p.last.Sure)*float32(part)}
+		if ratio := next.Hz / p.last.Hz; p.last.Hz > 0 && next.Hz > 0 && ratio < 1.06 && ratio > 1/1.06 {
+			guess.Hz = p.last.Hz * float32(math.Pow(float64(ratio), part))
 		} else if part < 0.5 {
-			value = p.last
+			guess.Hz = p.last.Hz
 		}
-		curve = append(curve, value)
+		dst = append(dst, guess)
 		p.given++
 	}
-	p.last = hz
+	p.last = next
 	p.heard++
-	return curve
+	return dst
 }
 
 func peak(x []float32) (top float32) {
@@ -288,7 +292,7 @@ func (p *SongPitch) Reset() {
 	}
 	p.idle, p.waiting = append(p.idle, p.waiting...), p.waiting[:0]
 	clear(p.window)
-	p.filled, p.heard, p.received, p.given, p.last = swiftBefore*swiftHop, 0, 0, 0, 0
+	p.filled, p.heard, p.received, p.given, p.last = swiftBefore*swiftHop, 0, 0, 0, PitchGuess{}
 }
 
 // Close gives the network back. It accepts a half-made one and may be called again.

@@ -230,8 +230,8 @@ func (c *convertCmd) print(e *env, r daemon.Result) error {
 	if r.Pipeline != nil {
 		latency = fmt.Sprintf("  algorithmic latency %.1f ms", r.Pipeline.AlgorithmicLatencyMS)
 	}
-	_, err := fmt.Fprintf(e.out, "%s: %.2f s  voice %s  pitch %+.2f  separation %s  RTF %.3f%s  on %s %s%s\n", c.Out, r.AudioSeconds,
-		r.Voice, r.PitchShift, r.Separation, r.RTF, latency, r.Provider.Active, r.Provider.Precision, clippedText(r.Clipped))
+	_, err := fmt.Fprintf(e.out, "%s: %.2f s  voice %s  pitch %+.2f by %s  separation %s  RTF %.3f%s  on %s %s%s\n", c.Out, r.AudioSeconds,
+		r.Voice, r.PitchShift, r.Pitch, r.Separation, r.RTF, latency, r.Provider.Active, r.Provider.Precision, clippedText(r.Clipped))
 	return err
 }
 

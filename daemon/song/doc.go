@@ -23,6 +23,12 @@
 // state from hop to hop: there are no segments, so no seams, and an hour takes no more memory than a minute but for
 // its pitch curve (2 MB).
 //
+// # Pitch
+//
+// Files are followed better than live voices can be, because one may look ahead (follower, path): the cheapest way through all that the
+// live tracker thinks possible, in which a network (infer.SongPitch, where it is installed) has a say, moment by moment as sure
+// as it is. A moment is decided upon when another second was heard.
+//
 // # Alignment
 //
 // Everything has the song's time. A separator and a voice say how late they are, to the frame, and that much is left out at

@@ -14,7 +14,7 @@ const (
 type ear struct {
 	rail  rail
 	queue queue
-	pitch follower
+	pitch *follower
 	curve curve
 	level []float32
 }
@@ -37,7 +37,7 @@ func (e *ear) track() (err error) {
 		hop := e.queue.take(trackHop)
 		rms := dsp.RMS(hop)
 		e.level = append(e.level, rms*rms)
-		e.curve, err = e.pitch.Append(e.curve, hop)
+		e.curve, err = e.pitch.append(e.curve, hop)
 	}
 	return err
 }
@@ -49,9 +49,9 @@ func (e *ear) finish() (c curve, level []float32, err error) {
 		e.queue.set(append(e.queue.tail(), make([]float32, trackHop-rest)...))
 	}
 	if err = e.track(); err == nil {
-		e.curve, err = e.pitch.Finish(e.curve)
+		e.curve, err = e.pitch.finish(e.curve)
 	}
 	return e.curve, e.level, err
 }
 
-func (e *ear) close() error { return e.pitch.Close() }
+func (e *ear) close() error { return e.pitch.close() }

@@ -7,77 +7,94 @@ import (
 	"github.com/autovoiced/autovoiced/infer"
 )
 
-// follower follows the pitch of a voice, at trackRate: Append and Finish add to a curve what is certain by then.
-type follower interface {
-	Append(curve, samples []float32) ([]float32, error)
-	Finish(curve []float32) ([]float32, error)
-	Close() error
+// follower follows the pitch of a voice, at trackRate. It joins what the live tracker hears with what a network guesses, where that is
+// installed, and looks ahead: append and finish add to a curve what is certain by then.
+type follower struct {
+	scan    *dsp.PitchScan
+	late    int              // hops whose candidates describe moments before the beginning, still to come
+	network *infer.SongPitch // nil: not installed
+	moments []moment         // heard, of which there is no guess yet
+	guesses []infer.PitchGuess
+	path    *path
 }
 
-// newFollower is the model that hears past and future where it is installed, else the live tracker.
-func newFollower(o Options) (follower, error) {
-	p, err := infer.NewSongPitch(o.MinHz, o.MaxHz)
-	if errors.Is(err, infer.ErrNotInstalled) {
-		return newTracker(o), nil
-	}
-	if err != nil {
+// moment is what the live tracker hears.
+type moment struct {
+	candidates []dsp.PitchCandidate
+	bar        float64
+}
+
+func newFollower(o Options) (*follower, error) {
+	scan := dsp.NewPitchScan(dsp.PitchConfig{Rate: trackRate, Fmin: o.MinHz, Fmax: o.MaxHz})
+	network, err := infer.NewSongPitch(o.MinHz, o.MaxHz)
+	if err != nil && !errors.Is(err, infer.ErrNotInstalled) {
 		return nil, err
 	}
-	return p, nil
-}
-
-// modelName is the name of the follower's model; "" of one that is none.
-func modelName(f follower) string {
-	if _, ok := f.(*infer.SongPitch); ok {
-		return infer.SongPitchName
-	}
-	return ""
-}
-
-// tracker is the live tracker, which takes whole hops of 10 ms.
-type tracker struct {
-	pitch *dsp.Pitch
-	skip  int // hops whose pitch describes moments before the beginning
-	hop   []float32
-	hops  int // begun
-	given int
-}
-
-func newTracker(o Options) *tracker {
-	p := dsp.NewPitch(dsp.PitchConfig{Rate: trackRate, Fmin: o.MinHz, Fmax: o.MaxHz})
 	// The hop that ends at (n+1)·10 ms tells of the moment Delay before: the first to tell of 0 is the one that ends there.
-	return &tracker{pitch: p, skip: int(p.Delay().Seconds()*curveRate) - 1, hop: make([]float32, 0, trackHop)}
+	late := int(scan.Delay().Seconds()*curveRate) - 1
+	return &follower{scan: scan, late: late, network: network, path: newPath(network != nil)}, nil
 }
 
-func (t *tracker) Append(curve, samples []float32) ([]float32, error) {
-	for len(samples) > 0 {
-		if len(t.hop) == 0 {
-			t.hops++
-		}
-		n := min(trackHop-len(t.hop), len(samples))
-		t.hop, samples = append(t.hop, samples[:n]...), samples[n:]
-		if len(t.hop) < trackHop {
-			break
-		}
-		hz, _ := t.pitch.Process(t.hop)
-		t.hop = t.hop[:0]
-		if t.skip > 0 {
-			t.skip--
-			continue
-		}
-		curve = append(curve, hz)
-		t.given++
+// name is which of the ways to follow a pitch this is.
+func (f *follower) name() string {
+	if f.network == nil {
+		return PitchLive
 	}
-	return curve, nil
+	return PitchJoint
 }
 
-// Finish hears silence until all that was heard has its pitch.
-func (t *tracker) Finish(curve []float32) ([]float32, error) {
-	want := t.hops
-	for silence := make([]float32, trackHop); t.given < want; {
-		curve, _ = t.Append(curve, silence[len(t.hop):])
+// model is the name of the network; "" where there is none.
+func (f *follower) model() string {
+	if f.network == nil {
+		return ""
 	}
-	return curve, nil
+	return infer.SongPitchName
 }
 
-func (t *tracker) Close() error { return nil }
+// append hears the next hop of 10 ms.
+func (f *follower) append(curve, hop []float32) (_ []float32, err error) {
+	f.listen(hop)
+	if f.network != nil {
+		f.guesses, err = f.network.Append(f.guesses, hop)
+	} else {
+		f.guesses = append(f.guesses, infer.PitchGuess{})
+	}
+	return f.join(curve), err
+}
+
+// finish hears silence until all that was heard has its pitch.
+func (f *follower) finish(curve []float32) (_ []float32, err error) {
+	if f.network != nil {
+		f.guesses, err = f.network.Finish(f.guesses)
+	}
+	for silence := make([]float32, trackHop); len(f.moments) < len(f.guesses); {
+		f.listen(silence)
+	}
+	return f.path.finish(f.join(curve)), err
+}
+
+func (f *follower) listen(hop []float32) {
+	candidates, bar := f.scan.Process(hop)
+	if f.late > 0 {
+		f.late--
+		return
+	}
+	f.moments = append(f.moments, moment{append([]dsp.PitchCandidate(nil), candidates...), bar})
+}
+
+func (f *follower) join(curve []float32) []float32 {
+	n := min(len(f.moments), len(f.guesses))
+	for i, m := range f.moments[:n] {
+		curve = f.path.append(curve, m.candidates, m.bar, f.guesses[i])
+	}
+	f.moments = f.moments[:copy(f.moments, f.moments[n:])]
+	f.guesses = f.guesses[:copy(f.guesses, f.guesses[n:])]
+	return curve
+}
+
+func (f *follower) close() error {
+	if f.network == nil {
+		return nil
+	}
+	return f.network.Close()
+}

@@ -116,6 +116,9 @@ func (j *job) follow(ctx context.Context, in *pipe) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, ear.close()) }()
+	if j.o.F0 == nil {
+		j.result.Pitch = ear.pitch.name()
+	}
 	var mono []float32
 	for b := in.next(ctx); b != nil; b = in.next(ctx) {
 		mono = down(mono, b.channels)
@@ -133,7 +136,7 @@ func (j *job) follow(ctx context.Context, in *pipe) (err error) {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	j.heard.model = modelName(ear.pitch)
+	j.heard.model = ear.pitch.model()
 	j.heard.curve, j.heard.vocals, err = ear.finish()
 	return err
 }

@@ -11,8 +11,8 @@ const (
 	gapNear     = 1   // semitones between a gap's two sides
 )
 
-// repair mends what a tracker that never looks ahead gets wrong and that shows in the whole: short jumps by an octave,
-// specks of pitch in silence, and holes in a note.
+// repair mends what the search for the cheapest path leaves: short jumps by an octave, specks of pitch in silence, and holes in
+// a note.
 func (c curve) repair() {
 	for at := 0; at < len(c); {
 		end := c.run(at)

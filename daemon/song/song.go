@@ -51,7 +51,8 @@ type Options struct {
 	// Gate takes the room away in the pauses of a recording of a voice alone; nil does nothing. It is not used where
 	// there is music.
 	Gate *stream.SeparationConfig
-	// MinHz and MaxHz bound the pitches that are looked for.
+	// MinHz and MaxHz bound the pitches that are looked for: 50 Hz at least, 1200 at most, MaxHz twice MinHz or more. Default
+	// has 50 to 1100, all that people sing.
 	MinHz, MaxHz float64
 	// Shift in semitones. Auto moves the singer's median to where the target is at home: exactly where there is only a voice,
 	// by whole octaves where there is music, so that both stay in tune; Semitones come on top.
@@ -83,9 +84,8 @@ type Options struct {
 
 // Default is the preset balanced, an automatic shift, and a 16-bit WAV file.
 func Default() Options {
-	pitch := dsp.DefaultPitchConfig(dsp.MinRate)
 	return Options{
-		Preset: infer.PresetBalanced, MinHz: pitch.Fmin, MaxHz: pitch.Fmax, Shift: infer.Shift{Auto: true},
+		Preset: infer.PresetBalanced, MinHz: 50, MaxHz: 1100, Shift: infer.Shift{Auto: true},
 		Format: media.WAV, PCM: dsp.S16LE, CeilingDB: -1,
 	}
 }
@@ -113,10 +113,18 @@ func (o *Options) Validate() error {
 	return dsp.PitchConfig{Rate: trackRate, Fmin: o.MinHz, Fmax: o.MaxHz}.Validate()
 }
 
+// How the pitch of a song became known.
+const (
+	PitchGiven = "given"                    // as Options.F0
+	PitchLive  = "autocorrelation"          // what the live tracker hears, with a look ahead
+	PitchJoint = "autocorrelation+swift-f0" // the same joined with what a network guesses
+)
+
 // Result is what became of a song.
 type Result struct {
 	Voice      string
 	Separation string  // the model's name, infer.SeparatorNone where nothing was separated
+	Pitch      string  // how it was followed: PitchGiven, PitchLive or PitchJoint
 	PitchShift float64 // semitones, as applied
 	SingerHz   float64 // the median pitch in the song; 0 where nobody sings
 	Voiced     float64 // seconds of the song that have a pitch
@@ -222,7 +230,7 @@ func (j *job) open() error {
 	if have, takes := len(j.singer.Target.Embedding), contract.SpeakerSize(); have != takes {
 		return fmt.Errorf("%w: %s has an embedding of %d values, pack %s takes %d", infer.ErrWrongTarget, j.singer.Target.Name, have, contract.Name, takes)
 	}
-	j.result = Result{Voice: j.singer.Target.Name, Separation: infer.SeparatorNone, Rate: j.o.Rate, Channels: j.channels}
+	j.result = Result{Voice: j.singer.Target.Name, Separation: infer.SeparatorNone, Pitch: PitchGiven, Rate: j.o.Rate, Channels: j.channels}
 	if j.result.Rate == 0 {
 		j.result.Rate = max(MinRate, min(MaxRate, j.rate))
 	}

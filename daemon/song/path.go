@@ -1,0 +1,140 @@
+package song
+
+import (
+	"math"
+
+	"github.com/autovoiced/autovoiced/dsp"
+	"github.com/autovoiced/autovoiced/infer"
+)
+
+// What the path weighs, in units of periodicity as dsp.PitchCandidate.Worth. Tuned on speakers, rooms, noises and made-up
+// singers that nothing is measured with, against CREPE and known curves.
+const (
+	pathSure   = 0.45 // what it adds to a candidate that the network is sure of
+	pathNear   = 0.03 // octaves between the two that count as one pitch (standard deviation)
+	pathBar    = 0.16 // what a voice must be worth beyond dsp's bar, with a network
+	pathSwitch = 0.14 // cost between voice and none
+	pathJump   = 0.45 // cost of each octave between neighbouring moments,
+	pathFar    = 0.4  // up to this, so that a singer may leap
+
+	// A moment is decided upon when pathAhead more were heard, some at a time.
+	pathAhead = 100
+	pathPiece = 100
+)
+
+// path finds the pitch of a recording: the cheapest way through the candidates of all its moments, silence being one of
+// them. It is a Viterbi search that remembers no more than pathAhead+pathPiece moments: what is best at one is no other
+// for what comes more than a second later.
+type path struct {
+	bar      float64
+	costs    [dsp.PitchCandidates]float64 // of the cheapest way to each candidate of the newest moment
+	unvoiced float64                      // and to silence
+	steps    []step                       // moments not decided upon, oldest first
+}
+
+// step is a moment, and for each of its candidates which of the moment before leads there; silent is silence.
+type step struct {
+	octaves  [dsp.PitchCandidates]float64
+	from     [dsp.PitchCandidates]int8
+	unvoiced int8 // what leads to silence
+	n        int
+}
+
+const silent = -1
+
+// newPath makes a path; guessed says that its moments will have guesses of a network.
+func newPath(guessed bool) *path {
+	p := &path{steps: make([]step, 0, pathAhead+pathPiece)}
+	if guessed {
+		p.bar = pathBar
+	}
+	return p
+}
+
+// append takes the next moment and appends to the curve what it decides. bar is what a candidate must be worth to be voice.
+func (p *path) append(curve []float32, candidates []dsp.PitchCandidate, bar float64, guess infer.PitchGuess) []float32 {
+	if len(p.steps) == cap(p.steps) {
+		curve = p.decide(curve, pathPiece)
+	}
+	var last step
+	if n := len(p.steps); n > 0 {
+		last = p.steps[n-1]
+	}
+	now, costs := step{n: len(candidates), unvoiced: silent}, p.costs
+	unvoiced := p.unvoiced
+	for i, cost := range p.costs[:last.n] {
+		if cost+pathSwitch < unvoiced {
+			unvoiced, now.unvoiced = cost+pathSwitch, int8(i)
+		}
+	}
+	least := unvoiced
+	for i, c := range candidates {
+		agreed, away := agreement(c, guess)
+		now.octaves[i] = c.Octave + agreed*away/2
+		costs[i], now.from[i] = p.reach(last, c.Octave)
+		costs[i] += bar + p.bar - c.Worth() - pathSure*agreed
+		least = min(least, costs[i])
+	}
+	for i := range candidates {
+		costs[i] -= least
+	}
+	p.costs, p.unvoiced = costs, unvoiced-least
+	p.steps = append(p.steps, now)
+	return curve
+}
+
+// reach is the cost of the cheapest way from the moment before to a pitch, and where it comes from.
+func (p *path) reach(last step, octave float64) (cost float64, from int8) {
+	cost, from = p.unvoiced+pathSwitch, silent
+	for i, before := range p.costs[:last.n] {
+		if c := before + min(pathFar, pathJump*math.Abs(last.octaves[i]-octave)); c < cost {
+			cost, from = c, int8(i)
+		}
+	}
+	return cost, from
+}
+
+// agreement is how much a guess speaks for a candidate, from 0 to 1, and by how many octaves it is above: where the two agree,
+// the truth lies between them.
+func agreement(c dsp.PitchCandidate, guess infer.PitchGuess) (agreed, away float64) {
+	if guess.Hz <= 0 {
+		return 0, 0
+	}
+	away = math.Log2(float64(guess.Hz)) - c.Octave
+	return float64(guess.Sure) * math.Exp(-away*away/(2*pathNear*pathNear)), away
+}
+
+// decide appends the pitch of the oldest moments to the curve and forgets them.
+func (p *path) decide(curve []float32, moments int) []float32 {
+	at := int8(silent)
+	least := p.unvoiced
+	for i, cost := range p.costs[:p.steps[len(p.steps)-1].n] {
+		if cost < least {
+			at, least = int8(i), cost
+		}
+	}
+	begin := len(curve)
+	curve = append(curve, make([]float32, moments)...)
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		s := &p.steps[i]
+		if at == silent {
+			at = s.unvoiced
+			continue
+		}
+		if i < moments {
+			curve[begin+i] = float32(math.Exp2(s.octaves[at]))
+		}
+		at = s.from[at]
+	}
+	p.steps = p.steps[:copy(p.steps, p.steps[moments:])]
+	return curve
+}
+
+// finish decides upon all that is left.
+func (p *path) finish(curve []float32) []float32 {
+	if len(p.steps) > 0 {
+		curve = p.decide(curve, len(p.steps))
+	}
+	p.costs, p.unvoiced = [dsp.PitchCandidates]float64{}, 0
+	return curve
+}
