@@ -70,7 +70,7 @@ func (p *path) append(curve []float32, candidates []dsp.PitchCandidate, bar floa
 	least := unvoiced
 	for i, c := range candidates {
 		agreed, away := agreement(c, guess)
-		now.octaves[i] = c.Octave + agreed*away/2
+		now.octaves[i] = c.Octave + agreed*away
 		costs[i], now.from[i] = p.reach(last, c.Octave)
 		costs[i] += bar + p.bar - c.Worth() - pathSure*agreed
 		least = min(least, costs[i])
@@ -94,8 +94,8 @@ func (p *path) reach(last step, octave float64) (cost float64, from int8) {
 	return cost, from
 }
 
-// agreement is how much a guess speaks for a candidate, from 0 to 1, and by how many octaves it is above: where the two agree,
-// the truth lies between them.
+// agreement is how much a guess speaks for a candidate, from 0 to 1, and by how many octaves it is above: a network that is sure places a
+// pitch more exactly.
 func agreement(c dsp.PitchCandidate, guess infer.PitchGuess) (agreed, away float64) {
 	if guess.Hz <= 0 {
 		return 0, 0
