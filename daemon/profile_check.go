@@ -160,8 +160,14 @@ func (s *student) take(c *clip) error {
 		return nil
 	}
 	flat := c.flatTops()
+	if flat < clippedShare {
+		flat = c.ledge()
+	}
 	if flat >= clippedShare {
 		s.say(c.source, verdictClipped, "clipped: %.2f %% of its samples stand at its peak; record it at a lower level", 100*flat)
+	}
+	if two := c.speakTogether(); two >= pairShare {
+		s.say(c.source, verdictSpeakers, "several speakers: two voices at once in %.0f %% of it, or music; use a recording of one person alone", 100*two)
 	}
 	if h.snr < noisySNR {
 		s.say(c.source, verdictNoisy, "noisy: the voice is about %.0f dB above the noise, better are %d dB or more", h.snr, noisySNR)

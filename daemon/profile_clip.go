@@ -77,29 +77,6 @@ func (c *clip) seconds() float64 { return float64(len(c.samples)) / float64(c.ra
 // peak is the largest sample in dBFS.
 func (c *clip) peak() float64 { return dsp.Decibels(float64(dsp.Peak(c.samples))) }
 
-// flatTops is the share of samples that stand in a row at the clip's very peak, as they do where
-// something on the way was driven beyond its full scale, even if the level was lowered afterwards.
-func (c *clip) flatTops() float64 {
-	const row, quietest = 3, 0.1
-	peak := dsp.Peak(c.samples)
-	if peak < quietest {
-		return 0
-	}
-	least, flat := peak*(1-1e-4), 0
-	for i := 0; i < len(c.samples); {
-		side := math.Copysign(1, float64(c.samples[i]))
-		from := i
-		for i < len(c.samples) && float64(c.samples[i])*side >= float64(least) {
-			i++
-		}
-		if i-from >= row {
-			flat += i - from
-		}
-		i = max(i, from+1)
-	}
-	return float64(flat) / float64(len(c.samples))
-}
-
 // heard is what a clip holds of speech.
 type heard struct {
 	speech  time.Duration
