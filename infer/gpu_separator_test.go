@@ -23,8 +23,11 @@ func TestGPU8Separator(t *testing.T) {
 	mixture, err := gateMixture()
 	check(t, err)
 	vocals := func(t *testing.T, p Policy) ([]float32, *songSeparator) {
+		t.Helper()
 		s, err := newSongSeparator(p, PresetFast)
-		check(t, err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		t.Cleanup(func() { check(t, s.Close()) })
 		out := [][]float32{make([]float32, len(mixture[0])), make([]float32, len(mixture[0]))}
 		check(t, s.ProcessMany(out, mixture))
