@@ -105,10 +105,13 @@ func (s *studio) convert(ctx context.Context, in, out string, o ConvertOptions) 
 	if err != nil {
 		return Result{}, voiceError(err)
 	}
+	contract := engine.Contract()
+	if have, takes := len(o.Embedding), contract.SpeakerSize(); o.Embedding != nil && have != takes {
+		return Result{}, fmt.Errorf("%w: the embedding has %d values, expected the %d that pack %s takes", song.ErrOption, have, takes, contract.Name)
+	}
 	if o.Embedding != nil {
 		target.Embedding = o.Embedding
 	}
-	contract := engine.Contract()
 	if err := engine.Prepare(contract.Run(math.MaxInt)); err != nil {
 		return Result{}, voiceError(err)
 	}

@@ -261,7 +261,7 @@ func TestYAML(t *testing.T) {
 // TestEveryVariableIsASetting: no document and no file for deployment names a variable that nothing reads.
 func TestEveryVariableIsASetting(t *testing.T) {
 	known := []string{
-		"AUTOVOICED_SECTION_KEY",                                                                                     // how they are made up
+		"AUTOVOICED_SECTION_KEY",                                                                   // how they are made up
 		"AUTOVOICED_SOAK", "AUTOVOICED_SCREENSHOTS", "AUTOVOICED_FIGURES", "AUTOVOICED_SONG_BENCH", // of tests
 	}
 	cfg := Default()

@@ -107,6 +107,9 @@ func (j *jobs) reserve() (folder string, werr *wire.Error) {
 	}
 	if j.folder == nil {
 		made, err := openJobsFolder(j.cfg.Folder)
+		if diskFull(err) {
+			return "", keepError(err)
+		}
 		if err != nil {
 			return "", wire.Errorf(wire.CodeInternal, "", "%v", err)
 		}
@@ -114,7 +117,7 @@ func (j *jobs) reserve() (folder string, werr *wire.Error) {
 	}
 	folder, err := os.MkdirTemp(j.folder.path, "")
 	if err != nil {
-		return "", wire.Errorf(wire.CodeInternal, "", "%v", err)
+		return "", keepError(err)
 	}
 	j.waiting++
 	return folder, nil
@@ -378,7 +381,7 @@ func (j *jobs) finish(one *job, r Result, err error) {
 		one.end(wire.JobCancelled, nil)
 	default:
 		fault := one.fault(err)
-		if fault.Code == wire.CodeInternal {
+		if fault.Code == wire.CodeInternal || fault.Code == wire.CodeDiskFull {
 			j.d.log.Error().Err(err).Str("job", one.look.ID).Msg("converting a song")
 		}
 		one.end(wire.JobFailed, fault)
@@ -425,6 +428,8 @@ func (one *job) fault(err error) *wire.Error {
 		return wire.Errorf(wire.CodeBadParam, "options", "%s", text)
 	case errors.Is(err, infer.ErrUnknownVoice), errors.Is(err, ErrNoProfile):
 		return wire.Errorf(wire.CodeUnknownVoice, "voice", "%s", text)
+	case diskFull(err):
+		return wire.Errorf(wire.CodeDiskFull, "", "%s", text)
 	}
 	if e := gpuError(err); e != nil {
 		return e

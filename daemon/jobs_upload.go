@@ -7,12 +7,13 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/autovoiced/autovoiced/client/wire"
+	"github.com/autovoiced/autovoiced/daemon/song"
+	"github.com/autovoiced/autovoiced/stream"
 	"github.com/autovoiced/autovoiced/stream/media"
 )
 
@@ -84,7 +85,9 @@ func (u *songUpload) receive(parts *multipart.Reader) *wire.Error {
 			err = u.take(part)
 		}
 		if err != nil {
-			return songUploadError(err)
+			return bodyError(err, "song", func(limit int64) string {
+				return fmt.Sprintf("over %d MB (jobs.max_upload_mb); FLAC or MP3 are smaller than WAV", limit>>20)
+			}, fmt.Sprintf("nothing came for %v", songStall))
 		}
 	}
 }
@@ -119,12 +122,16 @@ func (u *songUpload) check(d *Daemon) *wire.Error {
 	if u.path == "" {
 		return wire.Errorf(wire.CodeBadParam, "song", "there is no part 'song': the file to convert")
 	}
-	song, err := media.Open(u.path)
+	file, err := media.Open(u.path)
 	if err != nil {
 		return wire.Errorf(wire.CodeBadAudio, "song", "%s", strings.ReplaceAll(err.Error(), u.path, u.name))
 	}
-	if err := song.Close(); err != nil {
+	frames, rate := file.Frames(), file.Rate()
+	if err := file.Close(); err != nil {
 		return wire.Errorf(wire.CodeInternal, "", "%v", err)
+	}
+	if long := stream.FramesToTime(uint64(frames), rate); frames > 0 && long < song.Shortest {
+		return wire.Errorf(wire.CodeBadAudio, "song", "%s: %v of sound, at least %v are needed", u.name, long, song.Shortest)
 	}
 	for param, name := range map[string]string{"voice": u.options.Voice, "profile": u.options.Profile} {
 		if name == "" {
@@ -137,22 +144,4 @@ func (u *songUpload) check(d *Daemon) *wire.Error {
 		}
 	}
 	return nil
-}
-
-// songUploadError says in the protocol's words why reading the body ended.
-func songUploadError(err error) *wire.Error {
-	var e *wire.Error
-	var large *http.MaxBytesError
-	var path *os.PathError
-	switch {
-	case errors.As(err, &e):
-		return e
-	case errors.As(err, &large):
-		return wire.Errorf(wire.CodeTooLarge, "song", "over %d MB (jobs.max_upload_mb); FLAC or MP3 are smaller than WAV", large.Limit>>20)
-	case isTimeout(err):
-		return wire.Errorf(wire.CodeIdleTimeout, "song", "nothing came for %v", songStall)
-	case errors.As(err, &path):
-		return wire.Errorf(wire.CodeInternal, "", "%v", fmt.Errorf("keeping the song: %w", path.Err))
-	}
-	return wire.Errorf(wire.CodeBadMessage, "", "the body is broken: %v", err)
 }

@@ -131,6 +131,8 @@ func httpStatus(c wire.Code) int {
 		return http.StatusRequestTimeout
 	case wire.CodeShuttingDown, wire.CodeTooManySessions, wire.CodeTooManyJobs:
 		return http.StatusServiceUnavailable
+	case wire.CodeDiskFull:
+		return http.StatusInsufficientStorage
 	case wire.CodeInternal:
 		return http.StatusInternalServerError
 	}

@@ -50,7 +50,9 @@ func (p *Profiles) receiveProfile(r *http.Request) (*upload, *wire.Error) {
 			err = u.take(part)
 		}
 		if err != nil {
-			return u, uploadError(err)
+			return u, bodyError(err, "reference", func(limit int64) string {
+				return fmt.Sprintf("over %d bytes in all; the first minute of each recording is heard", limit)
+			}, fmt.Sprintf("the recordings did not come within %v", uploadTimeout))
 		}
 	}
 }
@@ -122,21 +124,6 @@ func (u *upload) remove() {
 	if u.folder != "" {
 		_ = os.RemoveAll(u.folder) // what is left is swept up later
 	}
-}
-
-// uploadError says in the protocol's words why reading the body ended.
-func uploadError(err error) *wire.Error {
-	var e *wire.Error
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &e):
-		return e
-	case errors.As(err, &large):
-		return wire.Errorf(wire.CodeTooLarge, "reference", "over %d bytes in all; the first minute of each recording is heard", large.Limit)
-	case isTimeout(err):
-		return wire.Errorf(wire.CodeIdleTimeout, "reference", "the recordings did not come within %v", uploadTimeout)
-	}
-	return wire.Errorf(wire.CodeBadMessage, "", "the body is broken: %v", err)
 }
 
 // fault says in the protocol's words why no profile came of the recordings, without the folder that they

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -29,8 +30,7 @@ func unknownSession(id string) *wire.Error {
 func (d *Daemon) updateSession(w http.ResponseWriter, r *http.Request) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxControl))
 	if err != nil {
-		werr := uploadError(err)
-		werr.Param = ""
+		werr := bodyError(err, "", func(limit int64) string { return fmt.Sprintf("over %d bytes", limit) }, "the update did not come in time")
 		writeError(w, httpStatus(werr.Code), werr)
 		return
 	}

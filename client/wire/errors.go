@@ -34,6 +34,7 @@ const (
 	CodeSlowClient      Code = "slow_client"
 	CodeUnknownJob      Code = "unknown_job"
 	CodeTooManyJobs     Code = "too_many_jobs"
+	CodeDiskFull        Code = "disk_full"
 	CodeStarting        Code = "starting"
 	CodeShuttingDown    Code = "shutting_down"
 	CodeGPUMemory       Code = "gpu_memory"
@@ -85,6 +86,7 @@ var rules = []rule{
 	{CodeSlowClient, true, ClosePolicy},
 	{CodeUnknownJob, false, ClosePolicy},
 	{CodeTooManyJobs, true, CloseTryLater},
+	{CodeDiskFull, true, CloseTryLater},
 	{CodeStarting, true, CloseTryLater},
 	{CodeShuttingDown, true, CloseGoingAway},
 	{CodeGPUMemory, true, CloseTryLater},

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/autovoiced/autovoiced/client/wire"
 	"github.com/autovoiced/autovoiced/daemon"
@@ -154,12 +157,22 @@ func (c *convertCmd) look() error {
 	if out, err := os.Stat(c.Out); err == nil && os.SameFile(in, out) {
 		return codedf(exitUsage, "%s is the song itself: give the result another name", c.Out)
 	}
-	folder, err := os.Stat(filepath.Dir(c.Out))
-	if err != nil {
+	return resultFolder(filepath.Dir(c.Out))
+}
+
+// resultFolder says what keeps a result from being written there, as far as that can be known.
+func resultFolder(path string) error {
+	folder, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return codedf(exitFile, "there is no folder %s for the result: make it, or give -o another", path)
+	case err != nil:
 		return coded(exitFile, err)
+	case !folder.IsDir():
+		return codedf(exitFile, "%s is no folder", path)
 	}
-	if !folder.IsDir() {
-		return codedf(exitFile, "%s is no folder", filepath.Dir(c.Out))
+	if err := unix.Access(path, unix.W_OK); err != nil {
+		return codedf(exitFile, "the result cannot be written to folder %s: %w", path, err)
 	}
 	return nil
 }

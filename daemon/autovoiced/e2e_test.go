@@ -30,6 +30,7 @@ import (
 
 const (
 	sample      = "../../testdata/audio/pitch/kumo-plain.flac"
+	formats     = "../../testdata/audio/formats/"
 	passthrough = "passthrough" // a voice that changes nothing, for tests that are not about voices
 )
 

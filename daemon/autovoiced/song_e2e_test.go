@@ -24,7 +24,7 @@ import (
 func TestE2ESong(t *testing.T) {
 	dir := t.TempDir()
 	out, results := filepath.Join(dir, "out.flac"), filepath.Join(dir, "results")
-	r := autovoiced(t, "convert", "../../testdata/audio/formats/stereo.ogg", "-o", out, "--preset", "fast", "--results", results,
+	r := autovoiced(t, "convert", formats+"stereo.ogg", "-o", out, "--preset", "fast", "--results", results,
 		"--json", "--rate", "48000", "--samples", "s24", "--pitch", "-2.5", "--music-gain", "-3").wantSuccess(t)
 	var kinds []string
 	var last struct {
@@ -69,7 +69,7 @@ func TestE2ESong(t *testing.T) {
 
 // Each thing that can be wrong with a song is said with its name and the right code, and leaves nothing behind.
 func TestE2EBadSongs(t *testing.T) {
-	flac := read(t, sample)
+	flac, mp3, ogg := read(t, sample), read(t, formats+"cbr.mp3"), read(t, formats+"stereo.ogg")
 	for _, tc := range []struct {
 		name string
 		data []byte
@@ -79,12 +79,15 @@ func TestE2EBadSongs(t *testing.T) {
 	}{
 		{"notes.mp3", []byte("milk\neggs\n"), nil, exitFile, "neither WAV, FLAC, MP3 nor Ogg Vorbis"},
 		{"truncated.flac", flac[:2*len(flac)/3], nil, exitFile, "truncated.flac"},
+		{"truncated.mp3", mp3[:len(mp3)/2], nil, exitFile, "truncated.mp3: the file is truncated"},
+		{"truncated.ogg", ogg[:len(ogg)/2], nil, exitFile, "truncated.ogg: the file is truncated"},
+		{"empty.wav", nil, nil, exitFile, "the file is empty"},
 		{"short.wav", wavFile(48000, 1, 3, f32Tone(48000, 240)), nil, exitFile, "5ms of sound, at least 50ms"},
 		{"no-channels.wav", wavFile(48000, 0, 3, f32Tone(48000, 480)), nil, exitFile, "no-channels.wav"},
 		{"fast.wav", wavFile(384000, 1, 3, f32Tone(384000, 38400)), nil, exitFile, "384000 Hz, possible are 8000 to 192000 Hz"},
 		{"good.wav", wavFile(48000, 1, 3, f32Tone(48000, 48000)), []string{"--f0", "f0.txt"}, exitUsage, "50 values beside a song of 1.00 s, expected 100"},
 		{"good.wav", wavFile(48000, 1, 3, f32Tone(48000, 48000)), []string{"--f0", "embedding.json"}, exitUsage, "line 1"},
-		{"good.wav", wavFile(48000, 1, 3, f32Tone(48000, 48000)), []string{"--embedding", "embedding.json"}, exitModel, "an embedding of 3 values, pack first takes 256"},
+		{"good.wav", wavFile(48000, 1, 3, f32Tone(48000, 48000)), []string{"--embedding", "embedding.json"}, exitUsage, "the embedding has 3 values, expected the 256"},
 		{"good.wav", wavFile(48000, 1, 3, f32Tone(48000, 48000)), []string{"--embedding", "f0.txt"}, exitUsage, "JSON list of numbers"},
 		{"good.wav", wavFile(48000, 1, 3, f32Tone(48000, 48000)), []string{"--rate", "96000"}, exitUsage, "16000 to 48000"},
 		{"good.wav", wavFile(48000, 1, 3, f32Tone(48000, 48000)), []string{"--music-gain", "99"}, exitUsage, "music_gain_db"},
@@ -113,6 +116,7 @@ func TestE2EBadSongs(t *testing.T) {
 	}
 	autovoiced(t, "convert", sample, "-o", sample).wantFailure(t, exitUsage, "the song itself")
 	autovoiced(t, "convert", sample, "-o", "/proc/x.wav").wantFailure(t, exitFile, "/proc")
+	autovoiced(t, "convert", sample, "-o", filepath.Join(t.TempDir(), "missing", "x.wav")).wantFailure(t, exitFile, "there is no folder", "missing")
 }
 
 // Songs in which nobody sings, or that are nothing but clipping, are no error: it is said what became of them.

@@ -188,7 +188,8 @@ func (d *Decoder) truncated() error { return truncated(d.position, d.info.frames
 // truncated says where a file that promised more ends.
 func truncated(at, of int64, rate int) error {
 	r := float64(max(1, rate))
-	return fmt.Errorf("the file is truncated: its data end after %.3f of %.3f s (%d of %d frames)", float64(at)/r, float64(of)/r, at, of)
+	return fmt.Errorf("the file is truncated: its data end after %.3f of %.3f s (%d of %d frames); "+
+		"get the rest, or keep what there is: ffmpeg -i IN OUT.flac", float64(at)/r, float64(of)/r, at, of)
 }
 
 // Close closes the file that Open opened.

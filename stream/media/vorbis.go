@@ -52,7 +52,8 @@ func openVorbis(r io.ReadSeeker) (info, codec, error) {
 	}
 	frames := max(0, v.Length()-v.Position())
 	if end.cut {
-		return info{}, nil, fmt.Errorf("the file is truncated: its data end after %.3f s (%d frames), in the middle of an Ogg page", float64(frames)/float64(v.SampleRate()), frames)
+		return info{}, nil, fmt.Errorf("the file is truncated: its data end after %.3f s (%d frames), in the middle of an Ogg page; "+
+			"get the rest, or keep what there is: ffmpeg -i IN OUT.flac", float64(frames)/float64(v.SampleRate()), frames)
 	}
 	i := info{rate: v.SampleRate(), channels: v.Channels(), frames: frames, tags: vorbisTags(v.CommentHeader().Comments)}
 	if i.channels <= MaxChannels {

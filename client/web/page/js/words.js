@@ -14,6 +14,7 @@ const daemon = {
   too_many_sessions: "The daemon is full: as many voices are speaking as it allows. Wait until one ends, or raise http.max_sessions.",
   overloaded: "The machine is busy: one more voice would make all of them late. Wait until one ends, or raise http.max_load.",
   too_many_jobs: "As many songs wait as the daemon allows. Wait until one is done.",
+  disk_full: "The daemon has no room left on its disk. Free some where it runs, then try again.",
   too_large: "The file is larger than the daemon takes.",
   shutting_down: "The daemon is being stopped. This page goes on when it is back.",
   unauthorized: "The daemon does not let this page in.",
