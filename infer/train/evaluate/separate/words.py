@@ -35,7 +35,8 @@ def looped(audio, n):
 def place(folder, number, voice, decibel):
     "-> the voice in a noisy place, so many dB louder than it"
     path = next(Path(folder).rglob(PLACES[number % len(PLACES)] + '.wav'))
-    noise = looped(read(path, LIVE), len(voice))
+    noise = read(path, LIVE)
+    noise = looped(noise.mean(1) if noise.ndim == 2 else noise, len(voice))
     noise = noise - noise.mean()
     return voice + noise * np.sqrt((voice ** 2).mean() / (noise ** 2).mean()) * 10 ** (-decibel / 20)
 
