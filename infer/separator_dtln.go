@@ -48,11 +48,7 @@ type dtlnSeparator struct {
 }
 
 func dtlnFolder() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("no cache folder to look in: %w", err)
-	}
-	return filepath.Join(cache, "autovoice", "models", "dtln-"+dtlnVersion), nil
+	return installed("dtln-" + dtlnVersion)
 }
 
 // NewDTLN makes the live separator of the networks that `make deps` installed; the error wraps fs.ErrNotExist where it has not.

@@ -96,11 +96,11 @@ func NewSongPitch(minHz, maxHz float64) (*SongPitch, error) {
 }
 
 func swiftModel() (file string, model []byte, err error) {
-	cache, err := os.UserCacheDir()
+	folder, err := installed("swift-f0-" + swiftVersion)
 	if err != nil {
-		return swiftFile, nil, fmt.Errorf("no cache folder to look in: %w", err)
+		return swiftFile, nil, err
 	}
-	file = filepath.Join(cache, "autovoice", "models", "swift-f0-"+swiftVersion, swiftFile)
+	file = filepath.Join(folder, swiftFile)
 	if model, err = os.ReadFile(file); errors.Is(err, fs.ErrNotExist) {
 		err = ErrNotInstalled
 	}

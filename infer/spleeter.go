@@ -29,11 +29,7 @@ var spleeterFiles = [...]string{"model.index", "model.data-00000-of-00001"}
 
 // spleeterFolder is where `make deps` puts the checkpoint.
 func spleeterFolder() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("no cache folder to look in: %w", err)
-	}
-	return filepath.Join(cache, "autovoice", "models", "spleeter-2stems-"+spleeterVersion), nil
+	return installed("spleeter-2stems-" + spleeterVersion)
 }
 
 // spleeterInstalled says whether the checkpoint is there.

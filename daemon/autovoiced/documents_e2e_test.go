@@ -70,6 +70,9 @@ func TestE2EDocuments(t *testing.T) {
 					r.python(t, python3, b)
 				}
 			}
+			if file == "daemon/docs/operate.md" {
+				r.tryInstalled(t)
+			}
 		})
 	}
 }

@@ -81,7 +81,8 @@ var examples = map[string][]example{
 var environment = []example{
 	{"AUTOVOICED_SECTION_KEY", "sets section.key, as AUTOVOICED_AUDIO_INPUT"},
 	{infer.EnvLibrary, "path of ONNX Runtime's library"},
-	{"XDG_CACHE_HOME", "for ONNX Runtime and TensorRT's engines (~/.cache)"},
+	{infer.EnvModels, "folder of the models for songs"},
+	{"XDG_CACHE_HOME", "for all of these and TensorRT's engines (~/.cache)"},
 	{"XDG_DATA_HOME", "for profiles (~/.local/share)"},
 	{"NO_COLOR", "whatever it is set to: no colours"},
 }
