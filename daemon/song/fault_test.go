@@ -252,3 +252,15 @@ func list(t *testing.T, dir string) (names []string) {
 	}
 	return names
 }
+
+// TestNothingInstalled: a song of which nothing can take the voice out is told of, unless that was asked for.
+func TestNothingInstalled(t *testing.T) {
+	t.Setenv(infer.EnvModels, t.TempDir())
+	for asked, want := range map[string]int{"": 1, infer.SeparatorNone: 0} {
+		r, _ := sing(t, singer(t, tinyVoice), 44100, chord(44100, 1, 0.5), func(j *job) { j.o.Separator, j.o.NewSeparator = asked, infer.NewSeparator })
+		told := slices.DeleteFunc(slices.Clone(r.Notes), func(note string) bool { return !strings.Contains(note, "`make deps`") })
+		if len(told) != want || r.Separation != infer.SeparatorNone {
+			t.Errorf("separator %q: separation %s, notes %q, want %d on what is not installed", asked, r.Separation, r.Notes, want)
+		}
+	}
+}

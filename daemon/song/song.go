@@ -360,6 +360,9 @@ func (j *job) notes() {
 	note := func(format string, args ...any) {
 		j.result.Notes = append(j.result.Notes, fmt.Sprintf(format, args...))
 	}
+	if j.separator == nil && j.o.Separator == "" {
+		note("nothing that takes voice and music apart is installed, so all was taken for voice: `make deps` installs it")
+	}
 	if j.heard.nobody() {
 		note("no voice was found: the result is the song as it was")
 	}
