@@ -21,7 +21,7 @@ var examples = map[string][]example{
 		{"autovoiced --profile", "watch it; start one if none runs"},
 		{"autovoiced --profile --json", "for programs, one JSON a line"},
 		{"autovoiced live --voice nara", "speak as somebody else"},
-		{"autovoiced convert in.flac -o out.wav", "convert a recording"},
+		{"autovoiced convert song.mp3 -o song.flac", "convert a song, or a recording"},
 		{"autovoiced profiles add anna me.wav", "a voice from a recording"},
 	},
 	"serve": {
@@ -42,7 +42,8 @@ var examples = map[string][]example{
 		{"autovoiced stream in.wav -o out.wav --url http://studio:8484 --token SECRET", "a daemon elsewhere"},
 	},
 	"convert": {
-		{"autovoiced convert in.flac -o out.wav", "with the voice of the settings"},
+		{"autovoiced convert song.mp3 -o song.flac --voice alma", "another singer, the music as it was"},
+		{"autovoiced convert song.mp3 -o song.flac --music-gain -48", "the singer alone"},
 		{"autovoiced convert in.wav -o out.wav --voice livia --pitch auto", "as a named voice, the pitch brought to hers"},
 		{"autovoiced convert in.wav -o out.wav --reference anna.wav", "as whoever speaks in a recording"},
 	},
@@ -55,16 +56,39 @@ var examples = map[string][]example{
 		{"autovoiced live --voice anna", "and speak with it"},
 		{"autovoiced profiles export anna -o anna.zip", "carry it to another machine: profiles import anna.zip"},
 	},
+	"profiles show": {
+		{"autovoiced profiles show anna", "pitch, and how good each recording is"},
+		{"autovoiced profiles show anna --json | jq .embedding > anna.json", "for convert --embedding"},
+	},
+	"profiles remove": {
+		{"autovoiced profiles remove anna", "who speaks with it goes on"},
+	},
+	"profiles import": {
+		{"autovoiced profiles import anna.zip", "as anna"},
+		{"autovoiced profiles import anna.zip --name anna-2", "where there is an anna already"},
+	},
+	"profiles refresh": {
+		{"autovoiced profiles refresh anna", "after an update, where anna is refused"},
+	},
 	"devices": {
 		{"autovoiced devices", "what --input and --output may name"},
 	},
 	"bench": {
 		{"autovoiced bench", "how many voices this machine carries, and how late they are"},
 		{"autovoiced bench --json", "the same for programs"},
+		{"autovoiced bench --sessions 1,4,8 --for 20s --plot delay.svg", "how late 1, 4 and 8 clients are at once"},
 	},
 	"engines": {
 		{"autovoiced engines build --precision fp16", "before the first start, not during it"},
 		{"autovoiced engines verify", "exit code 6 where a file is not what was built"},
+	},
+	"engines build": {
+		{"autovoiced engines build --precision fp16 --hops 1", "what is live, alone and in crowds"},
+		{"autovoiced engines build --precision fp16 --songs", "everything, songs as well"},
+	},
+	"engines clean": {
+		{"autovoiced engines clean", "what is damaged, or half built"},
+		{"autovoiced engines clean --all", "everything: the next start takes minutes"},
 	},
 	"report": {
 		{"autovoiced report", "what the last convert took, from validation_results"},

@@ -27,11 +27,11 @@ type cli struct {
 	Serve    serveCmd    `cmd:"" default:"withargs" help:"Run the daemon (the default)."`
 	Live     liveCmd     `cmd:"" help:"Microphone, voice, loudspeaker, with level meters and latency."`
 	Stream   streamCmd   `cmd:"" help:"Send a recording to a running daemon and keep what comes back."`
-	Convert  convertCmd  `cmd:"" help:"Convert a recording."`
+	Convert  convertCmd  `cmd:"" help:"Convert a song or a recording."`
 	Voices   voicesCmd   `cmd:"" help:"List the voices."`
 	Profiles profilesCmd `cmd:"" help:"Voices of your own, from a few seconds of recordings."`
 	Devices  devicesCmd  `cmd:"" help:"List the sound devices."`
-	Bench    benchCmd    `cmd:"" help:"Measure this machine."`
+	Bench    benchCmd    `cmd:"" help:"Measure this machine: delay, load, how many voices it carries."`
 	Report   reportCmd   `cmd:"" help:"Tell of a conversion: times, pitch and spectrograms, as text and as a page."`
 	Engines  enginesCmd  `cmd:"" help:"What TensorRT runs: list, build, verify, clean."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`
