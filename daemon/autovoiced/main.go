@@ -166,13 +166,5 @@ func (e *env) config() (daemon.Config, error) {
 	return cfg, coded(exitConfig, err)
 }
 
-type versionCmd struct{}
-
-// Run prints the version.
-func (versionCmd) Run(e *env) error {
-	_, err := fmt.Fprintln(e.out, "autovoiced", daemon.Version)
-	return err
-}
-
 // interrupted says that a command ended because it was told to.
 func interrupted(err error) bool { return errors.Is(err, context.Canceled) }
