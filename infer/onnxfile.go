@@ -23,7 +23,10 @@ type tensor struct {
 	shape    []int64
 }
 
-const elemFloat = 1
+const (
+	elemFloat = 1
+	elemInt64 = 7
+)
 
 func elemName(elemType int) string {
 	names := []string{"undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "double"}

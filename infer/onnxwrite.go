@@ -62,6 +62,19 @@ func (g *graphWriter) weight(values []float32, shape ...int) string {
 	return name
 }
 
+// whole is weight for int64, a list of them.
+func (g *graphWriter) whole(values ...int64) string {
+	g.names++
+	name := fmt.Sprint("w", g.names)
+	var raw []byte
+	for _, v := range values {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
+	}
+	t := appendText(appendNumber(appendNumber(nil, 1, len(values)), 2, elemInt64), 8, name)
+	g.graph = appendField(g.graph, 5, appendField(t, 9, raw))
+	return name
+}
+
 // node adds a node of one output, which it returns the name of.
 func (g *graphWriter) node(op string, inputs []string, attributes ...attribute) string {
 	g.names++

@@ -30,19 +30,19 @@ type songNet struct {
 
 // openSongNet settles on a provider as a voice's engine does, and proves that it runs there.
 func openSongNet(policy Policy, both bool) (*songNet, error) {
-	c := spleeterContract(both)
-	model, err := readSpleeter(both)
-	if err == nil {
-		err = Start()
-	}
-	if err != nil {
+	if err := Start(); err != nil {
 		return nil, err
 	}
-	n := new(songNet)
+	c, n := spleeterContract(both), new(songNet)
+	var err error
 	if n.provider, n.warnings, err = policy.resolve(Library()); err != nil {
 		return nil, err
 	}
 	policy.Provider, policy.Precision = n.provider.Active, n.provider.Precision
+	model, err := readSpleeter(both, policy.Provider == ProviderCUDA)
+	if err != nil {
+		return nil, err
+	}
 	switch policy.Provider {
 	case ProviderTensorRT:
 		err = n.openTensorRT(c, model, policy)

@@ -28,7 +28,7 @@ type slowSeparator struct {
 func newSlowSeparator(t *testing.T, preset string) *slowSeparator {
 	t.Helper()
 	p := songPresets[preset]
-	model, err := readSpleeter(p.both)
+	model, err := readSpleeter(p.both, false)
 	check(t, err)
 	net, err := openNet(spleeterContract(p.both), model, DefaultPolicy(), "")
 	check(t, err)
@@ -168,7 +168,7 @@ func TestManyHopsAreChecked(t *testing.T) {
 func TestGateOfASeparator(t *testing.T) {
 	needSpleeter(t)
 	c := spleeterContract(false)
-	model, err := readSpleeter(false)
+	model, err := readSpleeter(false, false)
 	check(t, err)
 	plain := networkOf(t, c, model, 1)
 	bad, err := gate(c, plain, networkOf(t, c, rounded(t, model, 0), 1))
@@ -215,4 +215,50 @@ func TestSongSeparatorInTheGPUsMemory(t *testing.T) {
 		}
 	}
 	t.Error("no error of a GPU that fails")
+}
+
+// The network that CUDA's provider takes whole is the same network.
+func TestSpleeterWithEvenPadding(t *testing.T) {
+	needSpleeter(t)
+	c := spleeterContract(true)
+	var masks [2][]float32
+	for i := range masks {
+		model, err := readSpleeter(true, i == 1)
+		check(t, err)
+		net := networkOf(t, c, model, 1)
+		b, err := newBinding(c, []network{net})
+		check(t, err)
+		dsp.NewNoise(1).Uniform(b.in("magnitude"))
+		for k, v := range b.in("magnitude") {
+			b.in("magnitude")[k] = 40 * v * v
+		}
+		check(t, b.run(b.single))
+		masks[i] = slices.Clone(b.single.audio)
+		check(t, b.close())
+	}
+	for k, want := range masks[0] {
+		if off := math.Abs(float64(masks[1][k] - want)); off > 1e-5 {
+			t.Fatalf("mask %d is %g, expected %g", k, masks[1][k], want)
+		}
+	}
+}
+
+// A hop at a time costs no memory on several processors, either.
+func TestProcessAllocatesNothingOnManyProcessors(t *testing.T) {
+	s := song(t, PresetFast)
+	block := frames(s)
+	for range spleeterFrames {
+		check(t, s.Process(block, block))
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	check(t, s.Process(block, block)) // each worker's scratch
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 100 {
+		check(t, s.Process(block, block))
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n > 50 { // the runtime's own
+		t.Errorf("%d allocations in 100 calls", n)
+	}
 }

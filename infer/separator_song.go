@@ -49,12 +49,14 @@ type songSeparator struct {
 	final    int       // how many those are
 	given    int       // how many of them are given out
 	closed   bool
+	many     bool // hops came at once
 
 	scratch []songScratch // of each worker
 	round   songWork      // what the workers do now
 	analyse func(worker, item int)
 	give    func(worker, item int)
 	gather  func(worker, item int)
+	settle  func(worker, item int)
 }
 
 // songChannel is what each channel has for itself.
@@ -108,6 +110,7 @@ func newSongSeparatorOn(p songPreset, net *songNet) *songSeparator {
 	s.analyse = func(worker, item int) { s.analyseFrame(s.scratchOf(worker), item%songChannels, item/songChannels) }
 	s.give = func(worker, item int) { s.giveFrame(s.scratchOf(worker), item%songChannels, item/songChannels) }
 	s.gather = func(_, item int) { s.gatherHop(item%songChannels, item/songChannels) }
+	s.settle = func(_, c int) { s.settleMasks(c) }
 	s.Reset()
 	return s
 }
@@ -131,6 +134,7 @@ func (s *songSeparator) Process(vocals, mixture [][]float32) error {
 	if err := checkFrames(s, vocals, mixture); err != nil {
 		return err
 	}
+	s.many = false
 	return s.process(vocals, mixture)
 }
 
@@ -139,6 +143,7 @@ func (s *songSeparator) ProcessMany(vocals, mixture [][]float32) error {
 	if err := checkHops(s, vocals, mixture); err != nil {
 		return err
 	}
+	s.many = true
 	return s.process(vocals, mixture)
 }
 
@@ -172,7 +177,7 @@ func (s *songSeparator) processRound(vocals, mixture [][]float32, at, n int) err
 		}
 	}
 	s.prepare()
-	dsp.Spread(n*songChannels, s.analyse)
+	s.spread(n*songChannels, s.analyse)
 	for c := range s.channels {
 		signal := s.channels[c].signal
 		copy(signal, signal[n*spleeterHop:][:spleeterSize-spleeterHop])
@@ -192,6 +197,17 @@ func (s *songSeparator) processRound(vocals, mixture [][]float32, at, n int) err
 	}
 	s.deliver(vocals, at+n-1, 1, s.heard-1)
 	return nil
+}
+
+// spread shares items among the processors where many hops came at once; else it allocates nothing.
+func (s *songSeparator) spread(n int, do func(worker, item int)) {
+	if s.many {
+		dsp.Spread(n, do)
+		return
+	}
+	for i := range n {
+		do(0, i)
+	}
 }
 
 // prepare gives every worker its scratch.
@@ -237,31 +253,33 @@ func isSilent(x []float32) bool {
 
 // separate runs the network on a full block and makes its first frames final.
 func (s *songSeparator) separate() error {
-	g := s.net.bound.single
-	if err := s.net.bound.run(g); err != nil {
+	if err := s.net.bound.run(s.net.bound.single); err != nil {
 		return fmt.Errorf("separator %s: %w", SeparatorSpleeter, err)
 	}
-	masks, step, overlap := g.audio, s.preset.step, s.overlap()
-	if !finite(masks) {
-		silenceOddities(masks)
-	}
-	for c := range s.channels {
-		block := masks[c*spleeterFrames*spleeterBins:][:spleeterFrames*spleeterBins]
-		kept := s.kept[c*overlap*spleeterBins:][:overlap*spleeterBins]
-		for f := 0; f < overlap && !s.first; f++ {
-			fade := (float32(f) + 0.5) / float32(overlap)
-			row, before := block[f*spleeterBins:][:spleeterBins], kept[f*spleeterBins:][:spleeterBins]
-			for i, v := range before {
-				row[i] = v + fade*(row[i]-v)
-			}
-		}
-		copy(s.mask[c*spleeterFrames*spleeterBins:], block[:step*spleeterBins])
-		copy(kept, block[step*spleeterBins:])
-		magnitudes := s.in[c*spleeterFrames*spleeterBins:][:spleeterFrames*spleeterBins]
-		copy(magnitudes, magnitudes[step*spleeterBins:])
-	}
-	s.first, s.filled, s.final, s.given = false, overlap, step, 0
+	s.spread(songChannels, s.settle)
+	s.first, s.filled, s.final, s.given = false, s.overlap(), s.preset.step, 0
 	return nil
+}
+
+// settleMasks fades a channel's masks in where the last block had its say, keeps what the next will have its say of, and moves on.
+func (s *songSeparator) settleMasks(c int) {
+	step, overlap := s.preset.step, s.overlap()
+	block := s.net.bound.single.audio[c*spleeterFrames*spleeterBins:][:spleeterFrames*spleeterBins]
+	if !finite(block) {
+		silenceOddities(block)
+	}
+	kept := s.kept[c*overlap*spleeterBins:][:overlap*spleeterBins]
+	for f := 0; f < overlap && !s.first; f++ {
+		fade := (float32(f) + 0.5) / float32(overlap)
+		row, before := block[f*spleeterBins:][:spleeterBins], kept[f*spleeterBins:][:spleeterBins]
+		for i, v := range before {
+			row[i] = v + fade*(row[i]-v)
+		}
+	}
+	copy(s.mask[c*spleeterFrames*spleeterBins:], block[:step*spleeterBins])
+	copy(kept, block[step*spleeterBins:])
+	magnitudes := s.in[c*spleeterFrames*spleeterBins:][:spleeterFrames*spleeterBins]
+	copy(magnitudes, magnitudes[step*spleeterBins:])
 }
 
 // deliver writes the vocals of n hops from one on, the first of which came in as spectrum number newest. Before the first block is
@@ -274,8 +292,8 @@ func (s *songSeparator) deliver(vocals [][]float32, at, n, newest int) {
 		return
 	}
 	s.round = songWork{vocals, at, newest - (spleeterFrames - 1)}
-	dsp.Spread(n*songChannels, s.give)
-	dsp.Spread(n*songChannels, s.gather)
+	s.spread(n*songChannels, s.give)
+	s.spread(n*songChannels, s.gather)
 	for c := range s.channels {
 		s.channels[c].carry(n)
 	}

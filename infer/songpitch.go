@@ -49,7 +49,7 @@ type PitchGuess struct{ Hz, Sure float32 }
 // 180 ms of past and future and so makes few of the slips by an octave that a live tracker makes. Too late for live
 // use. Guesses come 100 a second, the first of time 0. One goroutine owns it.
 type SongPitch struct {
-	net      *ort.DynamicAdvancedSession
+	net      *netSession // everybody's
 	bounds   [2]*ort.Scalar[float32]
 	window   []float32      // that fills
 	waiting  []*swiftRun    // for what the model says of them, oldest first
@@ -80,13 +80,12 @@ func NewSongPitch(minHz, maxHz float64) (*SongPitch, error) {
 	if !(minHz >= 20 && minHz < maxHz/1.1 && maxHz <= 4000) {
 		return nil, fmt.Errorf("pitch of songs: from %g to %g Hz, expected 20 to 4000, ascending", minHz, maxHz)
 	}
-	file, model, err := swiftModel()
-	if err == nil {
-		err = Start()
-	}
-	p := new(SongPitch)
-	if err == nil {
-		err = p.open(model, max(minHz, swiftMin), min(maxHz, swiftMax))
+	net, file, err := swiftNets.open()
+	p := &SongPitch{net: net, window: make([]float32, swiftWindow)}
+	for i, hz := range []float64{max(minHz, swiftMin), min(maxHz, swiftMax)} {
+		if err == nil {
+			p.bounds[i], err = ort.NewScalar(float32(hz))
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("pitch of songs: model %s: %w", file, err), p.Close())
@@ -95,34 +94,50 @@ func NewSongPitch(minHz, maxHz float64) (*SongPitch, error) {
 	return p, nil
 }
 
-func swiftModel() (file string, model []byte, err error) {
-	folder, err := installed("swift-f0-" + swiftVersion)
-	if err != nil {
-		return swiftFile, nil, err
-	}
-	file = filepath.Join(folder, swiftFile)
-	if model, err = os.ReadFile(file); errors.Is(err, fs.ErrNotExist) {
-		err = ErrNotInstalled
-	}
-	return file, model, err
+// swiftNets are the networks that have been opened, by file, one for the life of the process: opening takes longer than hearing a
+// song's windows, its weights are few, and runs beside each other share it.
+var swiftNets networks
+
+type networks struct {
+	mu sync.Mutex
+	of map[string]*netSession
 }
 
-func (p *SongPitch) open(model []byte, low, high float64) error {
+// open is the installed model's network.
+func (n *networks) open() (net *netSession, file string, err error) {
+	folder, err := installed("swift-f0-" + swiftVersion)
+	if err != nil {
+		return nil, swiftFile, err
+	}
+	file = filepath.Join(folder, swiftFile)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if net = n.of[file]; net != nil {
+		return net, file, nil
+	}
+	model, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, file, ErrNotInstalled
+	}
+	if err == nil {
+		err = Start()
+	}
+	if err != nil {
+		return nil, file, err
+	}
 	options, err := netOptions(DefaultPolicy(), "")
 	if err != nil {
-		return err
+		return nil, file, err
 	}
 	defer options.Destroy() //nolint:errcheck // always nil, see onnxruntime_go
-	if p.net, err = ort.NewDynamicAdvancedSessionWithONNXData(model, []string{"audio", "fmin", "fmax"}, []string{"pitch", "confidence"}, options); err != nil {
-		return fmt.Errorf("onnx runtime %s refuses it: %w", Version(), err)
+	if net, err = ort.NewDynamicAdvancedSessionWithONNXData(model, []string{"audio", "fmin", "fmax"}, []string{"pitch", "confidence"}, options); err != nil {
+		return nil, file, fmt.Errorf("onnx runtime %s refuses it: %w", Version(), err)
 	}
-	for i, hz := range []float64{low, high} {
-		if p.bounds[i], err = ort.NewScalar(float32(hz)); err != nil {
-			return fmt.Errorf("tensor: %w", err)
-		}
+	if n.of == nil {
+		n.of = map[string]*netSession{}
 	}
-	p.window = make([]float32, swiftWindow)
-	return nil
+	n.of[file] = net
+	return net, file, nil
 }
 
 func (p *SongPitch) newRun() (*swiftRun, error) {
@@ -295,15 +310,12 @@ func (p *SongPitch) Reset() {
 	p.filled, p.heard, p.received, p.given, p.last = swiftBefore*swiftHop, 0, 0, 0, PitchGuess{}
 }
 
-// Close gives the network back. It accepts a half-made one and may be called again.
+// Close gives back what is its own. It accepts a half-made one and may be called again.
 func (p *SongPitch) Close() error {
 	p.running.Wait()
 	var errs []error
 	for _, r := range append(p.waiting, p.idle...) {
 		errs = append(errs, r.close())
-	}
-	if p.net != nil {
-		errs = append(errs, p.net.Destroy())
 	}
 	for i, b := range p.bounds {
 		if b != nil {

@@ -43,7 +43,8 @@ func spleeterInstalled() bool {
 }
 
 // readSpleeter reads the checkpoint that `make deps` installed and makes the network of it.
-func readSpleeter(both bool) ([]byte, error) {
+// With even padding, the network is one that CUDA's provider takes.
+func readSpleeter(both, even bool) ([]byte, error) {
 	folder, err := spleeterFolder()
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func readSpleeter(both bool) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", folder, err)
 	}
-	model, err := spleeterModel(c, both)
+	model, err := spleeterModel(c, both, even)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", folder, err)
 	}
@@ -80,8 +81,11 @@ func spleeterOutput() tensor {
 
 // spleeterModel writes the network as ONNX. With both U-nets the mask is the voice's share of what the two find;
 // with one it is what the voice's own says, which takes half as long.
-func spleeterModel(c *checkpoint, both bool) ([]byte, error) {
-	u := &unet{checkpoint: c}
+//
+// Transposed convolutions are padded by one more at the end than at the beginning, which CUDA's provider leaves to the CPU. Even
+// pads both by one and cuts the rest off, which is the same and costs a copy.
+func spleeterModel(c *checkpoint, both, even bool) ([]byte, error) {
+	u := &unet{checkpoint: c, even: even}
 	u.input(spleeterInput())
 	voice := u.stem("magnitude", 0)
 	if both {
@@ -100,6 +104,7 @@ func spleeterModel(c *checkpoint, both bool) ([]byte, error) {
 type unet struct {
 	graphWriter
 	checkpoint *checkpoint
+	even       bool
 	err        error
 }
 
@@ -126,7 +131,7 @@ func (u *unet) stem(x string, n int) string {
 		}
 		kernel := u.turned(u.values("conv2d_transpose", ups+i, "kernel", 5, 5, width, channels), 25, width, channels)
 		bias := u.weight(u.values("conv2d_transpose", ups+i, "bias", width), width)
-		x = u.node("ConvTranspose", []string{x, u.weight(kernel, channels, width, 5, 5), bias}, ints("strides", 2, 2), ints("pads", 1, 1, 2, 2))
+		x = u.up([]string{x, u.weight(kernel, channels, width, 5, 5), bias})
 		x = u.normal(u.node("Relu", []string{x}), norms+depth+i, width)
 		if channels = width; i < depth-1 {
 			x = u.node("Concat", []string{skips[depth-2-i], x}, integer("axis", 1))
@@ -137,6 +142,15 @@ func (u *unet) stem(x string, n int) string {
 	bias := u.weight(u.values("conv2d", convs+depth, "bias", songChannels), songChannels)
 	x = u.node("Conv", []string{x, u.weight(kernel, songChannels, 1, 4, 4), bias}, ints("dilations", 2, 2), ints("pads", 3, 3, 3, 3))
 	return u.node("Sigmoid", []string{x})
+}
+
+// up doubles both sides.
+func (u *unet) up(inputs []string) string {
+	if !u.even {
+		return u.node("ConvTranspose", inputs, ints("strides", 2, 2), ints("pads", 1, 1, 2, 2))
+	}
+	x := u.node("ConvTranspose", inputs, ints("strides", 2, 2), ints("pads", 1, 1, 1, 1))
+	return u.node("Slice", []string{x, u.whole(0, 0), u.whole(-1, -1), u.whole(2, 3)})
 }
 
 // values are those of a layer's variable.

@@ -41,10 +41,18 @@ func (j *job) openSong() (recording, error) {
 	return songFile{d}, nil
 }
 
+// openAgain is openSong for those that come after who listened: what is kept of the song is not decoded again.
+func (j *job) openAgain() (recording, error) {
+	if len(j.reel.pieces) > 0 {
+		return &reelPlayer{reel: &j.reel}, nil
+	}
+	return j.openSong()
+}
+
 // openVocals gives the vocals as separation left them, and their rate.
 func (j *job) openVocals() (recording, int, error) {
 	if j.tape == nil {
-		r, err := j.openSong()
+		r, err := j.openAgain()
 		return r, j.rate, err
 	}
 	return j.tape.player(), j.separator.Rate(), nil
@@ -83,6 +91,7 @@ func (j *job) read(ctx context.Context, out *pipe) error {
 		if err == nil {
 			b.resize(j.channels, n)
 			j.heard.look(b.channels)
+			j.reel.keep(b.channels)
 		}
 		if errors.Is(err, io.EOF) {
 			j.heard.invalid = source.(songFile).Invalid()

@@ -89,7 +89,7 @@ func (j *job) newMixer(sung *pipe) (*mixer, error) {
 
 // openFeeds finds where the three signals come from. Where nobody sings there are no vocals: all of the song is music.
 func (m *mixer) openFeeds(j *job, sung *pipe) error {
-	song, err := j.openSong()
+	song, err := j.openAgain()
 	if err != nil {
 		return err
 	}

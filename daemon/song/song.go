@@ -176,6 +176,7 @@ type job struct {
 	channels  int
 	separator infer.Separator // nil: everything is voice
 	tape      *tape           // the vocals; nil: the song itself
+	reel      reel
 	heard     heard
 
 	result Result
@@ -185,7 +186,7 @@ func newJob(in, out string, singer Singer, o Options) *job {
 	if o.NewSeparator == nil {
 		o.NewSeparator = infer.NewSeparator
 	}
-	return &job{o: o, in: in, out: out, singer: singer, piece: readFrames}
+	return &job{o: o, in: in, out: out, singer: singer, piece: readFrames, reel: reel{most: mostKept}}
 }
 
 func (j *job) convert(ctx context.Context) (Result, error) {
