@@ -145,7 +145,7 @@ func levelChart(before, after *Sound) *chart {
 	}
 	const floor = -60.0
 	seconds := longest(sounds)
-	c := &chart{Title: "Level", Note: "RMS in dBFS.", Times: timeLabels(seconds)}
+	c := &chart{Title: "Level", Note: "RMS.", Times: timeLabels(seconds)}
 	y := func(db float64) float64 { return high * min(1, max(0, db/floor)) }
 	var plot strings.Builder
 	r := row{Class: "short", Name: "dBFS"}
