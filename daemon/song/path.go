@@ -17,6 +17,12 @@ const (
 	pathJump   = 0.45 // cost of each octave between neighbouring moments,
 	pathFar    = 0.4  // up to this, so that a singer may leap
 
+	pathAway     = 0.5 // cost of each octave further than pathRange from the voice's register,
+	pathAwayMost = 0.4 // up to this
+	pathRange    = 0.5 // octaves
+	pathSettled  = 20  // moments of voice heard before there is a register,
+	pathMemory   = 200 // and how many it rests on later
+
 	// A moment is decided upon when pathAhead more were heard, some at a time.
 	pathAhead = 100
 	pathPiece = 100
@@ -30,6 +36,8 @@ type path struct {
 	costs    [dsp.PitchCandidates]float64 // of the cheapest way to each candidate of the newest moment
 	unvoiced float64                      // and to silence
 	steps    []step                       // moments not decided upon, oldest first
+	register float64                      // log2 of the voice's usual pitch in Hz
+	heard    int                          // moments that it rests on
 }
 
 // step is a moment, and for each of its candidates which of the moment before leads there; silent is silence.
@@ -67,13 +75,19 @@ func (p *path) append(curve []float32, candidates []dsp.PitchCandidate, bar floa
 			unvoiced, now.unvoiced = cost+pathSwitch, int8(i)
 		}
 	}
-	least := unvoiced
+	best, least := silent, unvoiced
 	for i, c := range candidates {
 		agreed, away := agreement(c, guess)
 		now.octaves[i] = c.Octave + agreed*away
 		costs[i], now.from[i] = p.reach(last, c.Octave)
-		costs[i] += bar + p.bar - c.Worth() - pathSure*agreed
-		least = min(least, costs[i])
+		costs[i] += bar + p.bar - c.Worth() - pathSure*agreed + p.strangeness(c.Octave)
+		if costs[i] < least {
+			best, least = i, costs[i]
+		}
+	}
+	if best != silent {
+		p.heard = min(p.heard+1, pathMemory)
+		p.register += (now.octaves[best] - p.register) / float64(p.heard)
 	}
 	for i := range candidates {
 		costs[i] -= least
@@ -92,6 +106,14 @@ func (p *path) reach(last step, octave float64) (cost float64, from int8) {
 		}
 	}
 	return cost, from
+}
+
+// strangeness is what a pitch costs that is far from where the voice usually is: an octave off it is likely none.
+func (p *path) strangeness(octave float64) float64 {
+	if p.heard <= pathSettled {
+		return 0
+	}
+	return min(pathAwayMost, pathAway*max(0, math.Abs(octave-p.register)-pathRange))
 }
 
 // agreement is how much a guess speaks for a candidate, from 0 to 1, and by how many octaves it is above: a network that is sure places a
@@ -135,6 +157,6 @@ func (p *path) finish(curve []float32) []float32 {
 	if len(p.steps) > 0 {
 		curve = p.decide(curve, len(p.steps))
 	}
-	p.costs, p.unvoiced = [dsp.PitchCandidates]float64{}, 0
+	p.costs, p.unvoiced, p.register, p.heard = [dsp.PitchCandidates]float64{}, 0, 0, 0
 	return curve
 }
