@@ -47,19 +47,20 @@ type ConvertOptions struct {
 
 // Result is what a conversion did.
 type Result struct {
-	Voice          string  `json:"voice"`
-	Preset         string  `json:"preset"`
-	Separation     string  `json:"separation"`            // the model, or none
-	Pitch          string  `json:"pitch"`                 // how it was followed, as package song names it
-	PitchShift     float64 `json:"pitch_shift_semitones"` // as applied
-	SingerHz       float64 `json:"singer_median_hz,omitempty"`
-	Rate           int     `json:"rate"`
-	Channels       int     `json:"channels"`
-	Frames         uint64  `json:"frames"`  // in the output
-	Clipped        int     `json:"clipped"` // samples beyond full scale in the output
-	AudioSeconds   float64 `json:"audio_seconds"`
-	ElapsedSeconds float64 `json:"elapsed_seconds"` // converting: without loading the voice
-	RTF            float64 `json:"rtf"`             // elapsed over audio
+	Voice          string    `json:"voice"`
+	Preset         string    `json:"preset"`
+	Separation     string    `json:"separation"`            // the model, or none
+	Pitch          string    `json:"pitch"`                 // how it was followed, as package song names it
+	PitchShift     float64   `json:"pitch_shift_semitones"` // as applied
+	SingerHz       float64   `json:"singer_median_hz,omitempty"`
+	F0             []float32 `json:"-"` // the pitch that was followed or given, see song.Options; not of PresetLive
+	Rate           int       `json:"rate"`
+	Channels       int       `json:"channels"`
+	Frames         uint64    `json:"frames"`  // in the output
+	Clipped        int       `json:"clipped"` // samples beyond full scale in the output
+	AudioSeconds   float64   `json:"audio_seconds"`
+	ElapsedSeconds float64   `json:"elapsed_seconds"` // converting: without loading the voice
+	RTF            float64   `json:"rtf"`             // elapsed over audio
 	// StageTimingsMS and Metadata are not of PresetLive, whose times are in Pipeline.
 	StageTimingsMS *StageTimes   `json:"stage_timings_ms,omitempty"`
 	Provider       wire.Provider `json:"provider"`
@@ -126,7 +127,7 @@ func (s *studio) convert(ctx context.Context, in, out string, o ConvertOptions) 
 	provider := wireProvider(engine.Provider(), engine.Warnings())
 	models := modelsOf(r.Models)
 	return Result{
-		Voice: r.Voice, Preset: options.Preset, Separation: r.Separation, Pitch: r.Pitch, PitchShift: r.PitchShift, SingerHz: r.SingerHz,
+		Voice: r.Voice, Preset: options.Preset, Separation: r.Separation, Pitch: r.Pitch, PitchShift: r.PitchShift, F0: r.F0, SingerHz: r.SingerHz,
 		Rate: r.Rate, Channels: r.Channels, Frames: uint64(r.Frames), Clipped: r.Clipped,
 		AudioSeconds: r.Song.Seconds(), ElapsedSeconds: r.Elapsed.Seconds(), RTF: r.RTF(),
 		StageTimingsMS: stageTimes(r.Timings), Provider: provider, Metadata: metadata(provider, models), Notes: r.Notes,

@@ -29,6 +29,7 @@ type convertCmd struct {
 	Embedding  string    `placeholder:"FILE" help:"Speak as this embedding in place of the voice's own: a JSON list of numbers, as many as the pack takes."`
 	Pitch      pitchFlag `placeholder:"SEMITONES" help:"Shift in semitones, or auto: to where the voice is at home, by whole octaves where there is music. As in the settings unless told."`
 	F0         string    `name:"f0" placeholder:"FILE" help:"The voice's pitch where it is known: a line in Hz for each 10 ms, 0 where there is none."`
+	WriteF0    string    `name:"write-f0" placeholder:"FILE" help:"Where to write the pitch that was followed, as --f0 takes it."`
 	Preset     string    `enum:"live,fast,balanced,quality" default:"balanced" help:"fast, balanced or quality; live is exactly what one hears live, in mono, with no music kept."`
 	Separation string    `enum:"auto,none" default:"auto" help:"none: there is only a voice in it, and nothing is to be kept beside it."`
 	Rate       int       `placeholder:"HZ" help:"Rate of the result, 16000 to 48000; the song's own, or the nearest to it, unless told."`
@@ -67,6 +68,11 @@ func (c *convertCmd) Run(e *env) error {
 	if err != nil {
 		return c.failure(err)
 	}
+	if c.WriteF0 != "" {
+		if err := writeF0(c.WriteF0, result.F0); err != nil {
+			return coded(exitFile, err)
+		}
+	}
 	if err := c.keep(result, gpu); err != nil {
 		fmt.Fprintf(e.errOut, "autovoiced: warning: %v\n", err)
 	}
@@ -95,8 +101,8 @@ func (c *convertCmd) options() (o daemon.ConvertOptions, err error) {
 	if c.Separation == infer.SeparatorNone {
 		o.Separator = infer.SeparatorNone
 	}
-	if c.Preset == wire.PresetLive && (c.F0 != "" || c.Embedding != "" || c.Rate != 0 || c.VocalGain != 0 || c.MusicGain != 0) {
-		return o, codedf(exitUsage, "--preset live is exactly what one hears live: it goes without --f0, --embedding, --rate, --vocal-gain and --music-gain")
+	if c.Preset == wire.PresetLive && (c.F0 != "" || c.WriteF0 != "" || c.Embedding != "" || c.Rate != 0 || c.VocalGain != 0 || c.MusicGain != 0) {
+		return o, codedf(exitUsage, "--preset live is exactly what one hears live: it goes without --f0, --write-f0, --embedding, --rate, --vocal-gain and --music-gain")
 	}
 	if c.Format == "flac" || c.Format == "" && strings.EqualFold(filepath.Ext(c.Out), media.FLAC.Extension()) {
 		o.Format = media.FLAC
@@ -139,6 +145,15 @@ func readF0(path string) ([]float32, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return f0, nil
+}
+
+func writeF0(path string, f0 []float32) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return song.WriteF0(f, f0)
 }
 
 // look finds what is wrong with the files before a voice is loaded.

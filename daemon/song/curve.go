@@ -76,5 +76,14 @@ func ReadF0(r io.Reader) ([]float32, error) {
 	return f0, nil
 }
 
+// WriteF0 writes a pitch curve as ReadF0 reads it.
+func WriteF0(w io.Writer, f0 []float32) error {
+	lines := bufio.NewWriter(w)
+	for _, hz := range f0 {
+		fmt.Fprintf(lines, "%.2f\n", hz) //nolint:errcheck // Flush tells
+	}
+	return lines.Flush()
+}
+
 // What a voice can be asked for.
 const minHz, maxHz = 20, 2000

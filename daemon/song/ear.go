@@ -19,8 +19,8 @@ type ear struct {
 	level []float32
 }
 
-func newEar(rate int, o Options) (*ear, error) {
-	pitch, err := newFollower(o)
+func newEar(rate int, o Options, parted bool) (*ear, error) {
+	pitch, err := newFollower(o, parted)
 	if err != nil {
 		return nil, err
 	}

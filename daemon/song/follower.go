@@ -24,7 +24,8 @@ type moment struct {
 	bar        float64
 }
 
-func newFollower(o Options) (*follower, error) {
+// newFollower looks for pitches between the options' bounds; parted says that the voice will have been taken out of music.
+func newFollower(o Options, parted bool) (*follower, error) {
 	scan := dsp.NewPitchScan(dsp.PitchConfig{Rate: trackRate, Fmin: o.MinHz, Fmax: o.MaxHz})
 	network, err := infer.NewSongPitch(o.MinHz, o.MaxHz)
 	if err != nil && !errors.Is(err, infer.ErrNotInstalled) {
@@ -32,7 +33,7 @@ func newFollower(o Options) (*follower, error) {
 	}
 	// The hop that ends at (n+1)·10 ms tells of the moment Delay before: the first to tell of 0 is the one that ends there.
 	late := int(scan.Delay().Seconds()*curveRate) - 1
-	return &follower{scan: scan, late: late, network: network, path: newPath(network != nil)}, nil
+	return &follower{scan: scan, late: late, network: network, path: newPath(network != nil, parted)}, nil
 }
 
 // name is which of the ways to follow a pitch this is.

@@ -2,6 +2,7 @@ package song
 
 import (
 	"bufio"
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -136,7 +137,7 @@ func hearAll(t *testing.T, samples []float32, pieces func() int) (curve, *ear) {
 		}
 		t.Skip(err)
 	}
-	e, err := newEar(trackRate, Default())
+	e, err := newEar(trackRate, Default(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,5 +226,36 @@ func TestFollowerKeepsNoMoreOfALongRecording(t *testing.T) {
 	t.Logf("%d values; %d moments, %d guesses and %d steps kept", len(e.curve), cap(f.moments), cap(f.guesses), cap(f.path.steps))
 	if most := max(cap(f.moments), cap(f.guesses), cap(f.path.steps)); most > 2500 || len(e.curve) < 5000 {
 		t.Errorf("%d moments kept of %d", most, len(e.curve))
+	}
+}
+
+// TestThePitchThatWasFollowedCanBeGivenBack: written and read, it is the same pitch.
+func TestThePitchThatWasFollowedCanBeGivenBack(t *testing.T) {
+	s, dir := singer(t, tinyVoice), t.TempDir()
+	in, first, second := "../../testdata/audio/pitch/alpha-plain.flac", filepath.Join(dir, "1.wav"), filepath.Join(dir, "2.wav")
+	o := Default()
+	o.Separator = infer.SeparatorNone
+	r, err := Convert(t.Context(), in, first, s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := WriteF0(&text, r.F0); err != nil {
+		t.Fatal(err)
+	}
+	if o.F0, err = ReadF0(&text); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Convert(t.Context(), in, second, s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Pitch == PitchGiven || again.Pitch != PitchGiven || len(o.F0) != len(r.F0) || again.Voiced != r.Voiced || curve(r.F0).voiced() == 0 {
+		t.Errorf("%s, %d values, %g s voiced; given back: %s, %d, %g s", r.Pitch, len(r.F0), r.Voiced, again.Pitch, len(o.F0), again.Voiced)
+	}
+	for i := range o.F0 {
+		if math.Abs(float64(o.F0[i]-r.F0[i])) > 0.01 {
+			t.Fatalf("value %d: %g Hz, written as %g", i, r.F0[i], o.F0[i])
+		}
 	}
 }

@@ -120,7 +120,7 @@ func (j *job) follow(ctx context.Context, in *pipe) (err error) {
 			return err
 		}
 	}
-	ear, err := newEar(rate, j.o)
+	ear, err := newEar(rate, j.o, j.separator != nil)
 	if err != nil {
 		return err
 	}

@@ -10,12 +10,14 @@ import (
 // What the path weighs, in units of periodicity as dsp.PitchCandidate.Worth. Tuned on speakers, rooms, noises and made-up
 // singers that nothing is measured with, against CREPE and known curves.
 const (
-	pathSure   = 0.45 // what it adds to a candidate that the network is sure of
-	pathNear   = 0.03 // octaves between the two that count as one pitch (standard deviation)
-	pathBar    = 0.16 // what a voice must be worth beyond dsp's bar, with a network
-	pathSwitch = 0.14 // cost between voice and none
-	pathJump   = 0.45 // cost of each octave between neighbouring moments,
-	pathFar    = 0.4  // up to this, so that a singer may leap
+	pathSure       = 0.45 // what it adds to a candidate that the network is sure of,
+	pathSureParted = 1.0  // and out of music, of which something is left that repeats as well
+	pathNear       = 0.03 // octaves between the two that count as one pitch (standard deviation)
+	pathBar        = 0.12 // what a voice must be worth beyond dsp's bar for that,
+	pathBarParted  = 0.32 // and out of music
+	pathSwitch     = 0.14 // cost between voice and none
+	pathJump       = 0.45 // cost of each octave between neighbouring moments,
+	pathFar        = 0.4  // up to this, so that a singer may leap
 
 	pathAway     = 0.5 // cost of each octave further than pathRange from the voice's register,
 	pathAwayMost = 0.4 // up to this
@@ -32,7 +34,8 @@ const (
 // them. It is a Viterbi search that remembers no more than pathAhead+pathPiece moments: what is best at one is no other
 // for what comes more than a second later.
 type path struct {
-	bar      float64
+	sure     float64                      // what a network's certainty is worth,
+	bar      float64                      // and how much more a voice must be for it
 	costs    [dsp.PitchCandidates]float64 // of the cheapest way to each candidate of the newest moment
 	unvoiced float64                      // and to silence
 	steps    []step                       // moments not decided upon, oldest first
@@ -50,11 +53,14 @@ type step struct {
 
 const silent = -1
 
-// newPath makes a path; guessed says that its moments will have guesses of a network.
-func newPath(guessed bool) *path {
+// newPath makes a path; guessed says that its moments will have guesses of a network, and parted that the voice was taken out of music.
+func newPath(guessed, parted bool) *path {
 	p := &path{steps: make([]step, 0, pathAhead+pathPiece)}
-	if guessed {
-		p.bar = pathBar
+	switch {
+	case guessed && parted:
+		p.sure, p.bar = pathSureParted, pathBarParted
+	case guessed:
+		p.sure, p.bar = pathSure, pathBar
 	}
 	return p
 }
@@ -80,7 +86,7 @@ func (p *path) append(curve []float32, candidates []dsp.PitchCandidate, bar floa
 		agreed, away := agreement(c, guess)
 		now.octaves[i] = c.Octave + agreed*away
 		costs[i], now.from[i] = p.reach(last, c.Octave)
-		costs[i] += bar + p.bar - c.Worth() - pathSure*agreed + p.strangeness(c.Octave)
+		costs[i] += bar + p.bar - c.Worth() - p.sure*agreed + p.strangeness(c.Octave)
 		if costs[i] < least {
 			best, least = i, costs[i]
 		}

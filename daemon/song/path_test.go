@@ -25,14 +25,14 @@ func walk(p *path, bar float64, moments ...[]dsp.PitchCandidate) curve {
 func TestPathTakesNoLeapForAMoment(t *testing.T) {
 	note := []dsp.PitchCandidate{hz(200, 0.9), hz(100, 0.8)}
 	slip := []dsp.PitchCandidate{hz(100, 0.92), hz(200, 0.85)} // the octave is a little stronger
-	c := walk(newPath(false), 0.5, note, note, slip, slip, slip, note, note)
+	c := walk(newPath(false, false), 0.5, note, note, slip, slip, slip, note, note)
 	for i, hz := range c {
 		if math.Abs(float64(hz)-200) > 0.1 {
 			t.Errorf("moment %d: %g Hz, want 200", i, hz)
 		}
 	}
 	leap := []dsp.PitchCandidate{hz(100, 0.95)}
-	if c := walk(newPath(false), 0.5, note, note, leap, leap, leap); math.Abs(float64(c[4])-100) > 0.1 {
+	if c := walk(newPath(false, false), 0.5, note, note, leap, leap, leap); math.Abs(float64(c[4])-100) > 0.1 {
 		t.Errorf("%g Hz after a leap to 100", c[4])
 	}
 }
@@ -40,16 +40,16 @@ func TestPathTakesNoLeapForAMoment(t *testing.T) {
 // TestPathLooksAhead: what comes later says whether a weak moment is voice.
 func TestPathLooksAhead(t *testing.T) {
 	note := []dsp.PitchCandidate{hz(200, 0.9)}
-	if c := walk(newPath(false), 0.5, note, []dsp.PitchCandidate{hz(200, 0.4)}, note); c.voiced() != 3 {
+	if c := walk(newPath(false, false), 0.5, note, []dsp.PitchCandidate{hz(200, 0.4)}, note); c.voiced() != 3 {
 		t.Errorf("%v, want a note without a hole", c)
 	}
-	if c := walk(newPath(false), 0.5, nil, []dsp.PitchCandidate{hz(200, 0.6)}, nil); c.voiced() > 0 {
+	if c := walk(newPath(false, false), 0.5, nil, []dsp.PitchCandidate{hz(200, 0.6)}, nil); c.voiced() > 0 {
 		t.Errorf("%v, want no voice of a moment", c)
 	}
 }
 
 func TestPathBelievesAGuess(t *testing.T) {
-	p := newPath(true)
+	p := newPath(true, false)
 	var c curve
 	for range 5 {
 		c = p.append(c, []dsp.PitchCandidate{hz(100, 0.9), hz(200, 0.8)}, 0.5, infer.PitchGuess{Hz: 202, Sure: 1})
@@ -63,7 +63,7 @@ func TestPathBelievesAGuess(t *testing.T) {
 
 func TestPathIsSilentBelowTheFloor(t *testing.T) {
 	loud := []dsp.PitchCandidate{hz(200, 1)}
-	if c := walk(newPath(false), math.Inf(1), loud, loud, loud); c.voiced() > 0 || len(c) != 3 {
+	if c := walk(newPath(false, false), math.Inf(1), loud, loud, loud); c.voiced() > 0 || len(c) != 3 {
 		t.Errorf("%v, want three times 0", c)
 	}
 }
@@ -71,7 +71,7 @@ func TestPathIsSilentBelowTheFloor(t *testing.T) {
 // TestPathRemembersEnough: decided upon bit by bit, the pitch of speech is what one search through all of it finds.
 func TestPathRemembersEnough(t *testing.T) {
 	scan := dsp.NewPitchScan(dsp.PitchConfig{Rate: trackRate, Fmin: 50, Fmax: 1100})
-	short, long := newPath(false), newPath(false)
+	short, long := newPath(false, false), newPath(false, false)
 	var c, all curve
 	for _, k := range spoken(t) {
 		samples := k.noisy(5).samples

@@ -43,7 +43,7 @@ func TestResultKeepsThePitch(t *testing.T) {
 func pitchOf(t *testing.T, path string, o Options) curve {
 	t.Helper()
 	rate, block := readSong(t, path)
-	e, err := newEar(rate, o)
+	e, err := newEar(rate, o, false)
 	if err != nil {
 		t.Fatal(err)
 	}

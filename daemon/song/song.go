@@ -123,11 +123,12 @@ const (
 // Result is what became of a song.
 type Result struct {
 	Voice      string
-	Separation string  // the model's name, infer.SeparatorNone where nothing was separated
-	Pitch      string  // how it was followed: PitchGiven, PitchLive or PitchJoint
-	PitchShift float64 // semitones, as applied
-	SingerHz   float64 // the median pitch in the song; 0 where nobody sings
-	Voiced     float64 // seconds of the song that have a pitch
+	Separation string    // the model's name, infer.SeparatorNone where nothing was separated
+	Pitch      string    // how it was followed: PitchGiven, PitchLive or PitchJoint
+	PitchShift float64   // semitones, as applied
+	F0         []float32 // the voice's pitch as it was followed or given, as Options.F0
+	SingerHz   float64   // the median pitch in the song; 0 where nobody sings
+	Voiced     float64   // seconds of the song that have a pitch
 	Rate       int
 	Channels   int
 	Frames     int64
@@ -321,6 +322,7 @@ func (j *job) judge() error {
 		}
 		j.tape = nil
 	}
+	j.result.F0 = j.heard.curve
 	j.result.SingerHz = j.heard.curve.median()
 	j.result.Voiced = float64(j.heard.curve.voiced()) / curveRate
 	j.result.PitchShift = j.shift()

@@ -5,7 +5,7 @@
 Voices: speakers that real.py keeps out of LibriSpeech, and the singers of singers.py. Music: Ogg files of Debian's wesnoth-1.16-music and
 fretsonfire-songs-sectoid, unpacked in --music; they are measured with and go no further. Each voice meets one piece, and stands in the
 middle of a stereo picture. SI-SDR improvement in dB; the processor's time of the whole process, starting and reading the weights included,
-per second of audio. --vocals keeps the singers' vocals, for pitch.py.
+per second of audio. --vocals keeps the singers' vocals and mixtures, for pitch.py.
 """
 import argparse
 import resource
@@ -112,6 +112,7 @@ def main():
             if args.vocals and kind == 'sung' and how == ('song', 'balanced'):
                 args.vocals.mkdir(parents=True, exist_ok=True)
                 sf.write(args.vocals / path.name, got, RATE)
+                sf.write(args.vocals / f'{path.stem}-mixture.flac', mix, RATE)
     lines = ['| separator | spoken, mean (worst) | sung, mean (worst) | processor time a second of audio |', '|---|---|---|---|']
     for name, kinds in gains.items():
         lines.append(f'| {name} | ' + ' | '.join(f'{np.mean(kinds[k]):.1f} dB ({np.min(kinds[k]):.1f})' for k in ('spoken', 'sung')) + f' | {np.median(cost[name]):.2f} s |')

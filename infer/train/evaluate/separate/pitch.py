@@ -1,12 +1,15 @@
 """How well trackers follow singing whose melody is known (singers.py): alone, and taken out of music by the program.
 
-    python3 pitch.py SINGERS OUT.md --follow build/follow --swift MODEL.onnx [--vocals DIR]
+    python3 pitch.py SINGERS OUT.md --follow build/follow --swift MODEL.onnx --program bin/autovoiced [--vocals DIR]
+
+The live tracker, SwiftF0 alone, and the program, which joins them for recordings.
 
 Gross errors: voiced moments that are off by more than 50 cents, where both hear a voice; octave: those near a whole number of
 octaves. Cents: the median of the rest. Voicing: how often both agree. Curves are compared each 10 ms.
 """
 import argparse
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,16 @@ STEP, KNOWN = 0.010, 0.0125
 def ours(audio, follow):
     done = subprocess.run([follow], input=audio.astype('<f4').tobytes(), stdout=subprocess.PIPE, check=True)
     return np.frombuffer(done.stdout, '<f4').copy()
+
+
+def program(path, binary, separation):
+    "the curve that a recording is converted by, without the gate that cleans pauses where there is no music"
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        (folder / 'plain.yaml').write_text('separation:\n  mode: bypass\n')
+        subprocess.run([binary.resolve(), 'convert', path.resolve(), '-o', folder / 'out.wav', '-c', folder / 'plain.yaml', '--separation', separation, '--results', '', '--quiet',
+                        '--write-f0', folder / 'f0'], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        return np.loadtxt(folder / 'f0', ndmin=1)
 
 
 def swift(session, audio, low=46.875, high=1100.0):
@@ -53,21 +66,23 @@ def main():
     p.add_argument('out', type=Path)
     p.add_argument('--follow', required=True)
     p.add_argument('--swift', required=True)
-    p.add_argument('--vocals', type=Path, help='folder of NN.flac: the same singers, out of music')
+    p.add_argument('--program', type=Path, required=True)
+    p.add_argument('--vocals', type=Path, help='folder of NN.flac: the same singers, out of music, and of NN-mixture.flac: with it')
     args = p.parse_args()
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(args.swift, options, providers=['CPUExecutionProvider'])
     lines = ['| what is heard | tracker | gross errors | octave errors | median error, cents | voicing agrees | missed | made up |', '|---|---|---|---|---|---|---|---|']
-    for name, folder in (('alone', args.singers), ('out of music', args.vocals)):
+    for name, folder, separation in (('alone', args.singers, 'none'), ('out of music', args.vocals, 'auto')):
         if folder is None:
             continue
-        rows = {'autocorrelation': [], 'SwiftF0': []}
+        rows = {'autocorrelation': [], 'SwiftF0': [], 'both, as recordings are followed': []}
         for path in sorted(folder.glob('[0-9][0-9].flac')):
             audio, rate = sf.read(path, dtype='float32')
             audio = resample_poly(audio.mean(1) if audio.ndim == 2 else audio, 16000, rate).astype(np.float32)
+            whole = path if separation == 'none' else path.with_stem(f'{path.stem}-mixture')
             known = np.fromfile(args.singers / f'{path.stem}.f0', '<f4')
-            for tracker, curve in (('autocorrelation', ours(audio, args.follow)), ('SwiftF0', swift(session, audio))):
+            for tracker, curve in zip(rows, (ours(audio, args.follow), swift(session, audio), program(whole, args.program, separation)), strict=True):
                 rows[tracker].append(compare(curve, known))
                 print(name, path.stem, tracker, {k: round(float(v), 3) for k, v in rows[tracker][-1].items()})
         for tracker, each in rows.items():

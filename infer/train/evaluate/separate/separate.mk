@@ -13,7 +13,7 @@ separator-evaluate: build build/apart build/follow $(HEARD)/music/complete $(HEA
 	  --singers $(HEARD)/singers --music $(HEARD)/music --vocals $(HEARD)/vocals $(if $(SEPARATOR),--live '$(SEPARATOR)')
 	OMP_NUM_THREADS=1 $(JUDGE)/venv/bin/python $(APART)/words.py $(HEARD)/words.md --apart build/apart --program $(BIN) --judge $(JUDGE) --speech $(B)/librispeech \
 	  --kept $(KEPT) --count $(COUNT) --music $(HEARD)/music --noise $(HEARD)/noise $(if $(SEPARATOR),--live '$(SEPARATOR)')
-	OMP_NUM_THREADS=1 $(PYTHON) $(APART)/pitch.py $(HEARD)/singers $(HEARD)/pitch.md --follow build/follow --swift $(SWIFT) --vocals $(HEARD)/vocals
+	OMP_NUM_THREADS=1 $(PYTHON) $(APART)/pitch.py $(HEARD)/singers $(HEARD)/pitch.md --follow build/follow --swift $(SWIFT) --program $(BIN) --vocals $(HEARD)/vocals
 	{ sed 's/COUNT_OF/$(COUNT)/' $(APART)/head.md; cat $(HEARD)/separation.md $(APART)/words-head.md $(HEARD)/words.md $(APART)/pitch-head.md $(HEARD)/pitch.md; } >daemon/docs/results/separation.md
 
 build/apart: $(wildcard infer/*.go infer/voices/* dsp/*.go) $(TRAIN)/apart/main.go
