@@ -58,6 +58,7 @@ type results struct {
 	Crowd500  *sessions          `json:"crowd_500"`
 	Opened    map[string]float64 `json:"session_seconds"`
 	Batches   *batches           `json:"batches"`
+	songs     []songRow
 }
 
 // batches are the engines that crowds share, by how many sessions a run of each serves.
@@ -107,6 +108,9 @@ func render(from, folder string) error {
 	}
 	var r results
 	if err := json.Unmarshal(text, &r); err != nil {
+		return fmt.Errorf("%s: %w", from, err)
+	}
+	if r.songs, err = songsOf(text); err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}
 	if r.Machine.GPU == "" {
@@ -173,7 +177,11 @@ func (r *results) page() []byte {
 	r.crowds(&b)
 	if len(r.Song) > 0 {
 		text, _ := json.MarshalIndent(r.Song, "", "  ") // it was read as JSON
-		fmt.Fprintf(&b, "\n## A song of 30 s, warm\n\n```json\n%s\n```\n", text)
+		b.WriteString("\n## A song of 30 s, warm\n")
+		if len(r.songs) > 0 {
+			b.WriteString(songTable(r.songs))
+		}
+		fmt.Fprintf(&b, "\n```json\n%s\n```\n", text)
 	}
 	return []byte(b.String())
 }

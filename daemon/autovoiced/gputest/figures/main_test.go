@@ -15,6 +15,8 @@ const measured = `{"machine":{"gpu":"NVIDIA X","driver":"580.1","cuda":"13.0","t
 	"chunk_cpu":{"p50_ms":3,"p99_ms":5,"max_ms":9,"seconds":20,"quantiles_ms":[3,5,9],"notes":["a < b"]},
 	"first_start_seconds_fp16":71,"second_start":{"Seconds":0.4},"daemon_ready_seconds":[0.9,0.8],"gpu_memory_mib":{"before":500},
 	"sessions":{"most_sessions_in_time":256,"crowds":[{"sessions":256,"sessions_in_time":256,"lateness_ms":{"p50":1,"p99":2}}]},"song_30_s":{"rtf":0.01},
+	"song_30_s_job_tensorrt_fast":{"elapsed_p50_seconds":0.29,"elapsed_max_seconds":0.32,"first_wall_seconds":80.9,"middle_run":{"stage_timings_ms":{"separation":53,"mixing":78}}},
+	"song_30_s_command_tensorrt_fast":{"elapsed_p50_seconds":0.3},
 	"crowd_500":{"most_sessions_in_time":500,"seconds":60,"crowds":[{"sessions":500,"sessions_in_time":500,"lateness_ms":{"p50":3,"p99":8}}]},
 	"session_seconds":{"ep_context":0.16},"batches":{"refused":["256 sessions a run: too far"],
 	"sizes":[{"sessions":64,"least":640000,"precision":"fp16","gate":{"log_spectral_db":0.01,"snr_db":63}}]}}`
@@ -28,7 +30,8 @@ func TestRender(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| TensorRT fp16 | 0.250 ms | 0.400 ms |", "| CPU, one core | 3.000 ms |", "| first, fp16: builds the engine | 71.00 s |", "| first, fp32 | not measured |", "nothing lost: 500", "| 500 | 60 s | 500 |", "| 256 | 0 s | 256 |", "| 64 | 0.640 ms | 10.0 µs | fp16 | 0.01 dB | 63 dB |", "Not used: 256 sessions a run: too far.", "0.16 s", "0.80 s", `"rtf": 0.01`} {
+	for _, want := range []string{"| TensorRT fp16 | 0.250 ms | 0.400 ms |", "| CPU, one core | 3.000 ms |", "| first, fp16: builds the engine | 71.00 s |", "| first, fp32 | not measured |", "nothing lost: 500", "| 500 | 60 s | 500 |", "| 256 | 0 s | 256 |", "| 64 | 0.640 ms | 10.0 µs | fp16 | 0.01 dB | 63 dB |", "Not used: 256 sessions a run: too far.", "0.16 s", "0.80 s", `"rtf": 0.01`,
+		"| job | tensorrt fast | 0.290 s | 0.320 s | 53 ms | 0 ms | 0 ms | 78 ms | 80.9 s |\n| command | tensorrt fast | 0.300 s |"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("no %q in\n%s", want, page)
 		}
