@@ -157,6 +157,18 @@ func TestEveryMetricIsExplained(t *testing.T) {
 	}
 }
 
+// TestAlertsByPromtool has Prometheus' own tool read the alerts, where it is installed.
+func TestAlertsByPromtool(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed: Debian has it in prometheus")
+	}
+	out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", "deploy/alerts.yml").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "SUCCESS") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestUnits has systemd read the units.
 func TestUnits(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")

@@ -168,6 +168,56 @@ func TestEveryCommandInTheTextIsThere(t *testing.T) {
 	}
 }
 
+var (
+	reference = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	heading   = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	dropped   = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// TestEveryLinkLeadsSomewhere: files and headings that documents refer to are there.
+func TestEveryLinkLeadsSomewhere(t *testing.T) {
+	seen := 0
+	for _, file := range documents(t) {
+		data, err := os.ReadFile(filepath.Join(checkout, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range reference.FindAllStringSubmatch(string(data), -1) {
+			if strings.Contains(found[1], "://") {
+				continue
+			}
+			seen++
+			name, anchor, _ := strings.Cut(found[1], "#")
+			path := filepath.Join(checkout, filepath.Dir(file), name)
+			if name == "" {
+				path = filepath.Join(checkout, file)
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s refers to %s: %v", file, found[1], err)
+				continue
+			}
+			if anchor == "" {
+				continue
+			}
+			there, err := os.ReadFile(path)
+			if err != nil || !slices.Contains(anchors(string(there)), anchor) {
+				t.Errorf("%s refers to %s: no such heading, %v", file, found[1], err)
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("%d links are seen", seen)
+	}
+}
+
+// anchors are what the headings of a document can be referred to by.
+func anchors(text string) (all []string) {
+	for _, h := range heading.FindAllStringSubmatch(text, -1) {
+		all = append(all, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+	}
+	return all
+}
+
 // sound says whether the program takes a whole line.
 func sound(words string) error {
 	name, rest, _ := strings.Cut(words, " ")
