@@ -203,11 +203,7 @@ func TestTheSamplesOfAResult(t *testing.T) {
 		options, samples string
 		bits             int
 	}{
-		{`"format":"wav"`, "s16", 16},
-		{`"format":"wav","samples":"s24"`, "s24", 24},
-		{`"format":"wav","samples":"f32"`, "f32", 32},
-		{`"format":"flac","samples":"s16"`, "s16", 16},
-		{`"format":"flac","samples":"s24"`, "s24", 24},
+		{`"format":"wav"`, "s16", 16}, {`"format":"wav","samples":"f32"`, "f32", 32}, {`"format":"flac","samples":"s24"`, "s24", 24},
 	} {
 		events := followJob(t, d, post(t, d, `{"preset":"fast",`+c.options+`}`, "song.flac", data).ID)
 		r := events[len(events)-1].Result

@@ -34,15 +34,7 @@ func lookingAhead(t *testing.T) Config {
 
 func TestLatencyOfNoWholeHops(t *testing.T) {
 	cfg := lookingAhead(t)
-	s, err := newStudio(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := openStudio(t, cfg)
 	device, werr := s.newSession(request{kind: kindDevice})
 	if werr != nil {
 		t.Fatal(werr)

@@ -173,7 +173,7 @@ func TestSongsInTheStatus(t *testing.T) {
 	}
 	c := newChecker(t, d)
 	followJob(t, d, post(t, d, `{"preset":"fast"}`, "short.wav", wavBytes(t, 16000, 0.5)).ID)
-	long := post(t, d, `{"preset":"fast"}`, "long.wav", wavBytes(t, 48000, 120))
+	long := post(t, d, `{"preset":"fast"}`, "long.wav", wavBytes(t, 16000, 30))
 	post(t, d, `{"preset":"fast"}`, "next.wav", wavBytes(t, 16000, 0.5))
 	eventually(t, "the song is told of with its stage", func() bool {
 		s := d.Status().Jobs
@@ -181,7 +181,7 @@ func TestSongsInTheStatus(t *testing.T) {
 	})
 	c.finds("Status", d, "/v1/status")
 	s := d.Status().Jobs
-	if one := s.Running[0]; s.Queued != 1 || one.ID != long.ID || one.Name != "long.wav" || one.AudioSeconds != 120 || s.Ended[wire.JobDone] != 1 || s.Ended[wire.JobFailed] != 0 {
+	if one := s.Running[0]; s.Queued != 1 || one.ID != long.ID || one.Name != "long.wav" || one.AudioSeconds != 30 || s.Ended[wire.JobDone] != 1 || s.Ended[wire.JobFailed] != 0 {
 		t.Errorf("status %+v, want long.wav running, one queued and one done", s)
 	}
 }

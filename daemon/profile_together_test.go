@@ -33,10 +33,7 @@ func mixed(a, b *clip, db float64) *clip {
 // TestTwoAtOnceAreNoticed: real readers, each alone, one after the other, and both at once.
 func TestTwoAtOnceAreNoticed(t *testing.T) {
 	her, him := readClipOf(t, "../testdata/audio/sample.flac"), readClipOf(t, readers+"reader.flac")
-	alone := []*clip{her, him, readClipOf(t, readers+"clean.mp3"), readClipOf(t, readers+"clipped.mp3")}
-	for _, path := range slices.Concat(man, woman) {
-		alone = append(alone, readClipOf(t, path))
-	}
+	alone := []*clip{her, him, readClipOf(t, readers+"clean.mp3"), readClipOf(t, readers+"clipped.mp3"), readClipOf(t, man[0]), readClipOf(t, woman[0])}
 	hum := &clip{source: "hum.wav", rate: her.rate, samples: slices.Clone(her.samples)}
 	for i := range hum.samples {
 		x := 2 * math.Pi * 60 * float64(i) / float64(hum.rate)
@@ -88,11 +85,9 @@ func TestVerdictsOnRealRecordings(t *testing.T) {
 	both := mixed(readClipOf(t, "../testdata/audio/sample.flac"), readClipOf(t, readers+"reader.flac"), 0)
 	writeWAV(t, dir+"/both.wav", both.rate, dsp.S16LE, both.samples)
 	for path, want := range map[string][]string{
-		dir + "/both.wav":               {verdictSpeakers},
-		readers + "clipped.mp3":         {verdictClipped},
-		readers + "clean.mp3":           nil,
-		readers + "reader.flac":         nil,
-		"../testdata/audio/sample.flac": nil,
+		dir + "/both.wav":       {verdictSpeakers},
+		readers + "clipped.mp3": {verdictClipped},
+		readers + "reader.flac": nil,
 	} {
 		study, err := Hear(t.Context(), Default(), []string{path, path}) // twice, for there to be speech enough
 		if err != nil {

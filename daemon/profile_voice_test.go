@@ -228,15 +228,7 @@ func TestUpdateToAProfile(t *testing.T) {
 func TestAVoiceGoesBeforeAProfile(t *testing.T) {
 	cfg, _ := profileConfig(t)
 	putProfile(t, tinyVoice, unit(8), 400)
-	s, err := newStudio(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := openStudio(t, cfg)
 	_, target, err := s.speaker(tinyVoice)
 	if err != nil || target.MedianHz != 110 {
 		t.Errorf("%+v, %v", target, err)

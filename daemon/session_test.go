@@ -19,14 +19,25 @@ func (s slow) Process(c *stream.Chunk) error {
 	return s.Stage.Process(c)
 }
 
-// TestOverloadIsTold: a voice that is too slow for the machine is told of, once for the whole run of it.
-func TestOverloadIsTold(t *testing.T) {
-	cfg := testConfig(t)
-	st, err := newStudio(cfg)
+// openStudio is one for a test, which closes it.
+func openStudio(t *testing.T, cfg Config) *studio {
+	t.Helper()
+	s, err := newStudio(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = st.close() }()
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestOverloadIsTold: a voice that is too slow for the machine is told of, once for the whole run of it.
+func TestOverloadIsTold(t *testing.T) {
+	cfg := testConfig(t)
+	st := openStudio(t, cfg)
 	s, werr := st.newSession(request{kind: kindConvert, format: mono48k})
 	if werr != nil {
 		t.Fatal(werr)

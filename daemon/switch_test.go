@@ -100,11 +100,7 @@ func TestAVoiceIsSwitchedWithoutAClick(t *testing.T) {
 	cfg := testConfig(t)
 	transparent(&cfg)
 	cfg.Infer.Models = ""
-	st, err := newStudio(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.close()
+	st := openStudio(t, cfg)
 	first, second := "alma", "bruno"
 	signal := slices.Concat(readWAV(t, man[0]), readWAV(t, woman[0]))[:16000*9/2]
 	const rate = 24000
