@@ -104,6 +104,9 @@ func tripped(t *testing.T, b *webtest.Browser) []figure {
 	if late := unrest(); best["p50"] == 0 || best["p50"] > allowed(mostTripMS, late) {
 		t.Errorf("round trip p50 %.1f ms at best, want %d at most; threads that slept woke up %v late", best["p50"], mostTripMS, late)
 	}
+	if ms := webtest.Eval[string](b, `document.querySelector("#trip-legend [data-part=compute] b").textContent`); ms == "0.0" {
+		t.Error("the page says that computing takes no time")
+	}
 	parts := webtest.Eval[string](b, `document.getElementById("trip-legend").innerText.replaceAll("\n", ", ")`)
 	return []figure{
 		{"round trip, microphone to headphones, 10 ms chunks: p50, p99", fmt.Sprintf("%.0f ms, %.0f ms", best["p50"], best["p99"]), "120 ms, p50"},

@@ -1,8 +1,10 @@
 // Tests of the page's parts that need no sound card, run in Chromium by web_test.go: run gives {name, error} for each.
 import { Figures } from "/js/figures.js";
+import { Flight } from "/js/flight.js";
 import { Lateness } from "/js/lateness.js";
 import { Playout } from "/js/playout.js";
 import { Ring } from "/js/ring.js";
+import { Stumbles } from "/js/stumbles.js";
 import { Take } from "/js/take.js";
 import { wav } from "/js/wav.js";
 import { decode, encode, faultOf, hear, parseHeader, say } from "/js/wire.js";
@@ -251,6 +253,46 @@ const tests = {
     check(`after a second it does not, ${lost[110]} µs`, Math.max(...lost.slice(110)) < 1e3);
   },
 
+  "a sound card that stands still again and again is noticed, once"() {
+    // told gives the seconds in which that was said, of messages every 10 ms.
+    const told = (captured, came = (ms) => ms) => {
+      const stumbles = new Stumbles();
+      const seconds = [];
+      for (let ms = 0; ms < 30e3; ms += 10) if (stumbles.of(captured(ms) * 1e3, came(ms) * 1e3)) seconds.push(Math.floor(ms / 1e3));
+      return String(seconds);
+    };
+    want("a clock that goes", told((ms) => ms), "");
+    want("one that goes a ten-thousandth slower", told((ms) => ms * 0.9999), "");
+    want("messages that are late", told((ms) => ms, (ms) => (ms % 1000 < 900 ? Math.ceil(ms / 1000) * 1000 : ms)), "");
+    want("a computer that slept", told((ms) => (ms < 10e3 ? ms : ms - 5e3)), "");
+    want("a busy moment", told((ms) => ms - 3 * Math.min(3, Math.floor(ms / 2e3))), "");
+    want("3 ms lost every 2 s, in the first 14 s", told((ms) => ms - 3 * Math.min(7, Math.floor(ms / 2e3))), "11");
+  },
+
+  "what was never sent is not waited for"() {
+    const flight = new Flight();
+    flight.sent(0, 1e4, 1);
+    want("the answer's message", flight.back(0), 1);
+    flight.sent(3e6, 1e4, 2); // the computer slept for three seconds
+    check("the next may leave at once", !flight.full);
+    want("an answer between the two", flight.back(5e3), 1);
+    want("and to the second", flight.back(3e6), 2);
+  },
+
+  "one long gap rather than many short ones"() {
+    const flight = new Flight();
+    let at = 0;
+    for (; !flight.full; at += 1e4) flight.sent(at, 1e4, at);
+    want("what is on its way, at most", at, 51e4);
+    for (let back = 0; flight.full; back += 1e4) {
+      check("it ends", back < at);
+      flight.back(back);
+      if (back < 25e4) check(`still full after ${back} µs`, flight.full);
+    }
+    flight.sent(at, 1e4, at);
+    check("there is room for more than one", !flight.full);
+  },
+
   "percentiles are of the last seconds"() {
     const figures = new Figures(10);
     figures.add([1000], 0);
@@ -271,6 +313,8 @@ const tests = {
   },
 
   "errors are told in words that help"() {
+    want("a file's name stays", tell({ code: "bad_audio", message: "my song.mp3: it is empty" }), "my song.mp3: it is empty.");
+    want("a sentence", tell({ code: "bad_audio", message: "it is empty" }), "It is empty.");
     check("microphone", tell(new DOMException("x", "NotAllowedError")).includes("allow the microphone"));
     check("no device", tell(new DOMException("x", "NotFoundError")).includes("Plug one in"));
     check("full", tell({ code: "too_many_sessions", message: "8 streams are running" }).includes("8 streams"));

@@ -190,7 +190,7 @@ func (b *Browser) Choose(selector string, files ...string) {
 	run(b, "files for "+selector, chromedp.SetUploadFiles(chromedp.CSS(selector), files))
 }
 
-// Screen makes the window a screen of that size in CSS pixels, with or without fingers, dark or light.
+// Screen makes the window a screen of that size in CSS pixels, with or without fingers, dark or light, on which nothing moves.
 func (b *Browser) Screen(width, height int64, phone, dark bool) {
 	b.t.Helper()
 	scheme := "light"
@@ -208,7 +208,10 @@ func (b *Browser) Screen(width, height int64, phone, dark bool) {
 			return err
 		}
 		_, err = chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			Features: []*emulation.MediaFeature{
+				{Name: "prefers-color-scheme", Value: scheme},
+				{Name: "prefers-reduced-motion", Value: "reduce"}, // colours on their way from one to another are none of the design's
+			},
 		})
 		return err
 	}))

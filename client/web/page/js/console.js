@@ -13,6 +13,7 @@ import { notice, tell } from "./words.js";
 
 const STATES = { off: "Off", starting: "Starting…", live: "Live", lost: "Reconnecting…" };
 const HYSTERESIS = 6; // dB between a gate's opening and closing
+const STUMBLED = "This computer could not keep up with the sound card's shortest delay, so a longer one is used from now on. To try again, switch Longer delay off below.";
 const REDRAW = 250; // ms between two looks at figures
 const typing = (target) => target.matches?.("input:not([type=checkbox],[type=radio],[type=range]), select, textarea");
 
@@ -96,6 +97,7 @@ export class Console {
         mix: this.#mix,
         gate: this.#gate,
         monitor: this.#monitoring,
+        steady: settings.steady,
         input: settings.input,
         output: settings.output,
         echo: settings.echo,
@@ -106,6 +108,20 @@ export class Console {
       if (err.name === "OverconstrainedError") set("input", "");
       show(tell(err), { mood: "bad", id: "start" });
     }
+  }
+
+  // restart opens the sound card anew.
+  #restart() {
+    if (this.live.state === "off") return;
+    this.live.stop();
+    this.start();
+  }
+
+  #steady() {
+    set("steady", true);
+    $("steady").checked = true;
+    show(STUMBLED, { mood: "warn", id: "steady" });
+    this.#restart();
   }
 
   #mute(on) {
@@ -169,6 +185,7 @@ export class Console {
     const treat = () => this.#change(() => this.live.setInput({ input: settings.input, echo: settings.echo, noise: settings.noise, gain: settings.agc }));
     for (const [id, key] of [["echo", "echo"], ["noise", "noise"], ["agc", "agc"]]) bind(id, key, treat);
     bind("talk-mode", "talk", () => this.#talkMode());
+    bind("steady", "steady", () => this.#restart());
     $("input").onchange = ({ target }) => (set("input", target.value), treat());
     $("output").onchange = ({ target }) => (set("output", target.value), this.#change(() => this.live.setOutput(settings.output)));
     $("output").disabled = !canChooseOutput();
@@ -210,6 +227,7 @@ export class Console {
     on("figures", (figures) => this.#trip.figures(figures));
     on("notice", (n) => show(notice(n), { mood: "warn", id: n.code }));
     on("fault", (fault) => show(tell(fault), { mood: "bad", id: "live" }));
+    on("stumbling", () => this.#steady());
     on("microphone", (track) => track && this.#listDevices());
     on("take", (take) => this.#compare(take));
     on("updated", ({ voice }) => this.voices.follow(voice));

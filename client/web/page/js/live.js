@@ -8,7 +8,8 @@ const OPENING = 5000; // ms within which a sound card has to open; Firefox waits
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
 // Live is the conversation: microphone, worklet, worker, daemon, headphones. It tells what happens by events:
-// "state" (off, starting, live, lost), "ready", "timing", "notice", "fault", "trip", "take", "microphone".
+// "state" (off, starting, live, lost), "ready", "timing", "notice", "fault", "trip", "take", "microphone",
+// "stumbling" (the sound card's buffer is too short for this computer).
 export class Live extends EventTarget {
   state = "off";
   ready = null;
@@ -41,7 +42,7 @@ export class Live extends EventTarget {
     if (!on) (await lock)?.release();
   }
 
-  // start opens everything. choice is {voice|profile, pitch, mix, gate, monitor, input, output, echo, noise, gain}. It throws what tell() can tell.
+  // start opens everything. choice is {voice|profile, pitch, mix, gate, monitor, steady, input, output, echo, noise, gain}. It throws what tell() can tell.
   async start(choice) {
     if (this.state !== "off") return;
     this.#choice = choice;
@@ -58,10 +59,11 @@ export class Live extends EventTarget {
   }
 
   async #openContext() {
-    let context = new AudioContext({ latencyHint: "interactive" });
+    const latencyHint = this.#choice.steady ? "interactive" : 0; // in seconds: the shortest that the sound card can do
+    let context = new AudioContext({ latencyHint });
     if (context.sampleRate > 48000 || context.sampleRate < 8000) {
       await context.close(); // the protocol ends at 48 kHz; the browser resamples at the sound card
-      context = new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
+      context = new AudioContext({ latencyHint, sampleRate: 48000 });
     }
     this.context = context;
     await context.audioWorklet.addModule(new URL("voice.worklet.js", import.meta.url));
@@ -146,6 +148,7 @@ export class Live extends EventTarget {
   #hear({ kind, message, ...data }) {
     if (kind === "figures") this.#tell("figures", data);
     if (kind === "take") this.#tell("take", data);
+    if (kind === "stumbling" && !this.#choice.steady) this.#tell("stumbling");
     if (kind === "closed") this.#closed();
     if (kind !== "message") return;
     if (message.type === "ready") {

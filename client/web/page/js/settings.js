@@ -12,6 +12,7 @@ export const settings = {
   input: "",
   output: "",
   talk: false,
+  steady: false,
   echo: false,
   noise: false,
   agc: false,

@@ -1,11 +1,12 @@
 import { DISCONTINUITY, HEADER_BYTES, decode, encode, hear, parseHeader, say } from "./wire.js";
+import { Flight } from "./flight.js";
 import { Lateness } from "./lateness.js";
+import { Stumbles } from "./stumbles.js";
 import { Take } from "./take.js";
 
 // What is late stays late unless something is left out. So audio that has waited longer than STALE on its way here is dropped, and
-// none is sent while more than FLIGHT of what was sent has not come back. Both in µs.
-const STALE = 300e3;
-const FLIGHT = 500e3;
+// none is sent while too much has not come back.
+const STALE = 300e3; // µs
 const STALL = 2000; // ms without a reply after which sending is tried again
 const SILENCE = 4000; // ms without a reply after which the connection counts as lost, whatever the network believes
 const REPORT = 10; // replies
@@ -18,11 +19,10 @@ class Stream {
     this.socket = null;
     this.ready = null;
     this.sequence = 0;
-    this.sent = []; // {captured, at}: which message held which sample, and when it left
-    this.sentTo = 0; // capture time of the end of what was sent
-    this.backTo = 0; // and of what came back
+    this.flight = new Flight();
     this.heardAt = 0; // ms, when the last reply came
     this.lateness = new Lateness();
+    this.stumbles = new Stumbles();
     this.lost = 0; // samples that were captured and could not be sent
     this.broken = false;
     this.trips = []; // ms from sending a message to the reply that begins with its samples
@@ -44,8 +44,8 @@ class Stream {
     this.format = start.format;
     this.ready = null;
     if (!start.resume) this.sequence = 0;
-    this.sent = [];
-    this.sentTo = this.backTo = this.heardAt = 0;
+    this.flight = new Flight();
+    this.heardAt = 0;
     this.broken = Boolean(start.resume); // a new stream has nothing to be cut off from
     this.socket = socket;
   }
@@ -78,7 +78,9 @@ class Stream {
       this.lose();
       return;
     }
-    if (this.lateness.of(captured, performance.now() * 1000) > STALE || this.full()) {
+    const now = performance.now() * 1000;
+    if (this.stumbles.of(captured, now)) postMessage({ kind: "stumbling" });
+    if (this.lateness.of(captured, now) > STALE || this.full()) {
       this.lost += samples.length;
       this.broken = true;
       return;
@@ -86,14 +88,12 @@ class Stream {
     const header = { flags: this.broken ? DISCONTINUITY : 0, sequence: this.sequence, captured };
     this.broken = false;
     this.sequence = (this.sequence + 1) >>> 0;
-    this.backTo ||= captured;
-    this.sentTo = captured + (samples.length / this.format.rate) * 1e6;
-    this.sent.push({ captured, at: performance.now() });
+    this.flight.sent(captured, (samples.length / this.format.rate) * 1e6, performance.now());
     this.socket.send(encode(this.format, header, samples));
   }
 
   full() {
-    return this.sentTo - this.backTo > FLIGHT && performance.now() - this.heardAt < STALL;
+    return this.flight.full && performance.now() - this.heardAt < STALL;
   }
 
   receive(data) {
@@ -102,15 +102,14 @@ class Stream {
     this.take?.addOutput(header.captured, samples);
     this.measure(header.captured);
     this.heardAt = performance.now();
-    this.backTo = header.captured + (samples.length / this.format.rate) * 1e6;
     const broken = (header.flags & DISCONTINUITY) !== 0;
     this.port.postMessage({ captured: header.captured, samples, broken }, [samples.buffer]);
     if (++this.replies % REPORT === 0) this.report();
   }
 
   measure(captured) {
-    while (this.sent.length > 1 && this.sent[1].captured <= captured) this.sent.shift();
-    if (this.sent.length > 0 && this.sent[0].captured <= captured) this.trips.push(performance.now() - this.sent[0].at);
+    const at = this.flight.back(captured);
+    if (at !== undefined) this.trips.push(performance.now() - at);
   }
 
   report() {

@@ -56,7 +56,7 @@ export class Trip {
     const [socket] = this.#socket.percentiles(0.5) ?? [inside - buffer];
     const chunk = ready?.chunk_ms ?? 0;
     const voice = Math.min(ready?.algorithmic_latency_ms ?? 0, inside);
-    const spent = timing ? (p50(timing.total.compute_us) - p50(timing.waits?.capture_us)) / 1000 : 0;
+    const spent = timing ? spentOn(timing) / 1000 : 0;
     const compute = Math.max(0, Math.min(spent, socket - (voice - chunk)));
     return {
       microphone: devices.input,
@@ -89,5 +89,9 @@ export class Trip {
     );
   }
 }
+
+// spentOn adds up small times. The total less the time of capturing is the same, and lost in the rounding of both.
+const spentOn = ({ stages, waits }) =>
+  [waits?.compute_us, waits?.sink_us, waits?.delivery_us, ...stages.map(({ wait_us }) => wait_us)].reduce((us, times) => us + p50(times), 0);
 
 const p50 = (times) => times?.recent?.p50 ?? times?.p50 ?? 0;

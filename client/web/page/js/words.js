@@ -40,9 +40,11 @@ export function tell(err) {
   return words.replace(/\.$/, "") + detail + ".";
 }
 
+// sentence begins with a capital, unless it begins with a file's name.
 export function sentence(text) {
   const s = String(text ?? "").trim();
-  return s ? s[0].toUpperCase() + s.slice(1) + (/[.!?]$/.test(s) ? "" : ".") : "";
+  const first = /^[^\n]*?\.\w+: /.test(s) ? s[0] : s[0]?.toUpperCase();
+  return s ? first + s.slice(1) + (/[.!?]$/.test(s) ? "" : ".") : "";
 }
 
 // notice puts a notice of the stream into words.
