@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/autovoiced/autovoiced/client/wire"
-	"github.com/autovoiced/autovoiced/infer"
 )
 
 // withSeparator puts a live separator into the folder of models and asks for it.
@@ -47,13 +46,12 @@ func TestSeparationByModel(t *testing.T) {
 	}
 }
 
-func TestSeparationByAModelThatIsNotThere(t *testing.T) {
+func TestSeparationByAModelThatDoesNotOpen(t *testing.T) {
 	cfg := testConfig(t)
-	cfg.Separation.Mode = "model"
-	if err := infer.Start(); err != nil { // before its library is no longer found
+	withSeparator(t)(&cfg)
+	if err := os.WriteFile(filepath.Join(cfg.Infer.Models, "separator.onnx"), []byte("no model"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	if _, err := newStudio(cfg); err == nil || !strings.Contains(err.Error(), "separation.mode") || !strings.Contains(err.Error(), "separator.onnx") {
 		t.Errorf("got %v, want an error about separation.mode and separator.onnx", err)
 	}

@@ -73,11 +73,11 @@ func (s *studio) open() error {
 	return nil
 }
 
-// trySeparator makes the live separator once, so that its lack shows before somebody speaks.
+// trySeparator makes the live separator once, so that its faults show before somebody speaks.
 func (s *studio) trySeparator() error {
 	model, err := infer.NewLiveSeparator(s.cfg.Infer)
 	if err != nil {
-		return keyErrorf("separation.mode", "%q, allowed: gate or bypass, as there is no model: %v", stream.ModeModel, err)
+		return keyErrorf("separation.mode", "%q, allowed: gate or bypass, as the model does not open: %v", stream.ModeModel, err)
 	}
 	return model.Close()
 }

@@ -46,8 +46,7 @@ type liveSeparator struct {
 }
 
 // NewLiveSeparator makes the separator for the live pipeline: one channel, causal, one hop of 10 ms a call. It is the
-// one in the folder of further packs when that holds one (separator.onnx), else the bundled one, if any, else DTLN, which
-// is later. The caller closes it.
+// one in the folder of further packs when that holds one (separator.onnx), else the bundled one. The caller closes it.
 func NewLiveSeparator(cfg Config) (Separator, error) {
 	if cfg.Models != "" {
 		file := filepath.Join(cfg.Models, separatorFile)
@@ -59,14 +58,11 @@ func NewLiveSeparator(cfg Config) (Separator, error) {
 			return nil, fmt.Errorf("model %s: %w", file, err)
 		}
 	}
-	if model, err := bundled.ReadFile("voices/" + separatorFile); err == nil {
-		return LoadLiveSeparator(bundledPrefix+separatorFile, model)
+	model, err := bundled.ReadFile("voices/" + separatorFile)
+	if err != nil {
+		return nil, fmt.Errorf("live separator: %w", err)
 	}
-	dtln, err := NewDTLN()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("live separator: no %s in the folder of models %q, and %s is %w", separatorFile, cfg.Models, SeparatorDTLN, ErrNotInstalled)
-	}
-	return dtln, err
+	return LoadLiveSeparator(bundledPrefix+separatorFile, model)
 }
 
 // LoadLiveSeparator loads a separator from memory; file is its name for errors. The bytes are not kept.

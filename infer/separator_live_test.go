@@ -2,14 +2,13 @@ package infer
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/stream"
@@ -80,14 +79,14 @@ func TestLiveSeparatorThatBreaksItsContract(t *testing.T) {
 	}
 }
 
-// DTLN hears the sample's speech through noise of its own level, and is as late as it says.
-func TestDTLNFindsTheVoice(t *testing.T) {
+// The bundled one hears the sample's speech through noise of its own level, and is as late as it says.
+func TestBundledLiveSeparatorFindsTheVoice(t *testing.T) {
 	needRuntime(t)
-	s, err := NewDTLN()
-	if errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") == "" {
-		t.Skip(err)
-	}
+	s, err := NewLiveSeparator(DefaultConfig())
 	check(t, err)
+	if late := dsp.Samples(s.Latency(), s.Rate()); late != 20*time.Millisecond {
+		t.Errorf("it is %v late, expected 20 ms", late)
+	}
 	t.Cleanup(func() { check(t, s.Close()) })
 	voice := recording(t, "../testdata/audio/sample.flac")[16000:][:48000]
 	noise := make([]float32, len(voice))

@@ -2,7 +2,7 @@
 // samples on standard input, as many of the vocals on standard output, in time with the input.
 //
 //	apart song fast|balanced|quality        stereo, 44.1 kHz
-//	apart live [dtln|SEPARATOR.onnx]        mono, 16 kHz; without a name the one that the program takes
+//	apart live [SEPARATOR.onnx]        mono, 16 kHz; without a name the one that the program takes
 package main
 
 import (
@@ -56,9 +56,6 @@ func separator(args []string) (infer.Separator, error) {
 	if len(args) == 1 && args[0] == "live" {
 		return infer.NewLiveSeparator(infer.DefaultConfig())
 	}
-	if len(args) == 2 && args[0] == "live" && args[1] == infer.SeparatorDTLN {
-		return infer.NewDTLN()
-	}
 	if len(args) == 2 && args[0] == "live" {
 		model, err := os.ReadFile(args[1])
 		if err != nil {
@@ -66,7 +63,7 @@ func separator(args []string) (infer.Separator, error) {
 		}
 		return infer.LoadLiveSeparator(args[1], model)
 	}
-	return nil, errors.New("expected: song PRESET, or live [dtln or MODEL]")
+	return nil, errors.New("expected: song PRESET, or live [MODEL]")
 }
 
 func separate(s infer.Separator, raw []byte) ([]byte, error) {

@@ -3,6 +3,7 @@
 Held whole in the device's memory: LibriSpeech's recordings, what sung.py sang, what music.py rendered. Rhythm and harmony of
 different pieces meet, and all are moved in pitch and tempo, so that no mixture comes twice.
 """
+import math
 import multiprocessing as mp
 import os
 from pathlib import Path
@@ -120,6 +121,9 @@ class Mixer:
         rhythm, harmony, tilt = self.pick(batch, 0.8), self.pick(batch, 0.85), self.between(batch, -8, 8)
         return unit(self.filtered(rhythm * self.moved(self.rhythm, batch, n) * torch.pow(10.0, tilt / 20) + harmony * self.moved(self.harmony, batch, n) + 1e-5))
 
+    def noise(self, batch, n):
+        return noise(batch, n, self.device)
+
     def babble(self, batch, n):
         "two to six talkers in a room, or a crowd made of them"
         some = sum(self.moved(self.speech, batch, n) * (1 if k < 2 else self.pick(batch, 0.6)) for k in range(6))
@@ -131,19 +135,22 @@ class Mixer:
         "at a level of its own, through a line that some are narrow; some clip"
         batch, n = mixture.shape
         gain = torch.pow(10.0, self.between(batch, -46, -14) / 20) / mixture.square().mean(1, keepdim=True).sqrt().clamp(min=0.1)
-        edge = torch.where(self.pick(batch, 0.12) > 0, self.between(batch, 3000, 7000), 9000.0)
+        edge = 9000 + self.pick(batch, 0.12) * self.between(batch, -6000, -2000)
         pass_ = ((edge - torch.linspace(0, RATE / 2, n // 2 + 1, device=self.device)) / 300).clamp(0, 1)
         mixture, voice = (torch.fft.irfft(torch.fft.rfft(x * gain) * pass_, n) for x in (mixture, voice))
-        top = mixture.abs().amax(1, keepdim=True) * torch.where(self.pick(batch, 0.06) > 0, self.between(batch, 0.25, 0.9), 1.0).clamp(max=1)
+        top = mixture.abs().amax(1, keepdim=True) * (1 + self.pick(batch, 0.06) * self.between(batch, -0.75, -0.1))
         return torch.maximum(torch.minimum(mixture, top), -top), voice
 
     @torch.no_grad()
     def batch(self, batch, length):
-        "-> mixture, voice [batch, length*RATE]"
+        "-> mixture, voice [batch, length*RATE]; rows ascend from music through noise to babble"
         n = int(length * RATE)
         voice = self.voices(batch, n)
-        kind = torch.rand(batch, 1, device=self.device)                         # music, noise, both; babble by itself and with noise
-        other = (kind < 0.52) * self.music(batch, n) + (kind > 0.44) * (kind < 0.95) * noise(batch, n, self.device) + (kind > 0.88) * self.babble(batch, n)
+        kind = (torch.arange(batch, device=self.device)[:, None] + torch.rand(batch, 1, device=self.device)) / batch
+        other = torch.zeros(batch, n, device=self.device)                       # music, noise, both; babble by itself and with noise
+        for low, high, make in ((0, 0.52, self.music), (0.44, 0.95, self.noise), (0.88, 1, self.babble)):
+            rows = slice(math.floor(low * batch), math.ceil(high * batch))      # those that may have it: kinds ascend
+            other[rows] += ((kind[rows] >= low) & (kind[rows] < high)) * make(rows.stop - rows.start, n)
         snr = torch.where(kind < 0.52, self.between(batch, -8, 12), self.between(batch, -5, 25))
         other = unit(other) * torch.pow(10.0, -snr / 20) * self.pick(batch, 0.97)
         return self.captured(voice + other, voice)
@@ -153,5 +160,5 @@ class Mixer:
         "-> mixture, voice: speech alone against music or noise, so many dB louder than it"
         n = int(length * RATE)
         voice = unit(self.crops(self.speech, batch, n)) * 0.05
-        other = 0.05 * (self.music(batch, n) if other == 'music' else noise(batch, n, self.device))
+        other = 0.05 * (self.music(batch, n) if other == 'music' else self.noise(batch, n))
         return voice + other * 10 ** (-decibel / 20), voice

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 RATE = 16000
-SOME = 0.3                                      # of the kinds of noise, how many a row has
+SOME = 0.3                                      # of the rows, how many have a kind of noise
 
 
 def between(batch, low, high, device):
@@ -103,10 +103,14 @@ def beeps(batch, n, device):
 
 
 def noise(batch, n, device):
-    "A mixture of a few of them, each row its own, at unit power."
-    parts = [coloured(batch, n, device), coloured(batch, n, device) * envelope(batch, n, device), coloured(batch, n, device) * gate(batch, n, device),
-             hum(batch, n, device), hits(batch, n, device, 3), hits(batch, n, device, 25) * gate(batch, n, device), hits(batch, n, device, 400, 0.01),
-             clatter(batch, n, device), wind(batch, n, device), traffic(batch, n, device), beeps(batch, n, device)]
-    weights = torch.rand(batch, len(parts), device=device) ** 3 * (torch.rand(batch, len(parts), device=device) < SOME)
-    weights[:, 0] += 0.02 + 0.5 * (torch.rand(batch, device=device) < 0.2)      # never none, and often steady hiss alone
-    return unit(sum(w[:, None] * unit(p) for w, p in zip(weights.unbind(1), parts)))
+    "A mixture of a few of them, each row its own, at unit power; each kind is made for the rows alone that have it."
+    kinds = [lambda b: coloured(b, n, device), lambda b: coloured(b, n, device) * envelope(b, n, device), lambda b: coloured(b, n, device) * gate(b, n, device),
+             lambda b: hum(b, n, device), lambda b: hits(b, n, device, 3), lambda b: hits(b, n, device, 25) * gate(b, n, device),
+             lambda b: hits(b, n, device, 400, 0.01), lambda b: clatter(b, n, device), lambda b: wind(b, n, device), lambda b: traffic(b, n, device),
+             lambda b: beeps(b, n, device)]
+    hiss = 0.02 + 0.5 * (torch.rand(batch, 1, device=device) < 0.2)             # never none, and often steady hiss alone
+    sound, some = hiss * unit(coloured(batch, n, device)), max(1, round(SOME * batch))
+    for kind in kinds:
+        rows = torch.rand(batch, device=device).argsort()[:some]
+        sound.index_add_(0, rows, torch.rand(some, 1, device=device) ** 3 * unit(kind(some)))
+    return unit(sound)

@@ -2,9 +2,10 @@
 
     python3 train.py --speech DIR --sung DIR --music DIR --out DIR --seconds 600 [--teacher whisper.npz] [--total 600] [--width 192 ...]
 
-Stops --seconds after its own start; called again it resumes from OUT/checkpoint.pt. The rate falls to nothing at --total seconds of
-training, which is the end of this call when it is 0. OUT/sieve.pt holds the averaged weights, rounded to half precision, which is
-how they ship; OUT/log.jsonl the losses and, once in a while, what validate.py finds.
+Stops when it has run for --seconds, which do not count while it is itself stopped (SIGSTOP); called again it resumes from
+OUT/checkpoint.pt. The rate falls to nothing at --total seconds of training, which is the end of this call when it is 0.
+OUT/sieve.pt holds the averaged weights, rounded to half precision, which is how they ship; OUT/log.jsonl the losses and, once in
+a while, what validate.py finds.
 """
 import time
 
@@ -14,6 +15,7 @@ import argparse  # noqa: E402
 import copy  # noqa: E402
 import json  # noqa: E402
 import math  # noqa: E402
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import torch  # noqa: E402
@@ -24,6 +26,7 @@ from model import LATE, Sieve  # noqa: E402
 from validate import Validation  # noqa: E402
 
 LAST = 4                                        # seconds kept for the last validation and for writing
+STOPPED = 20                                    # no step takes so many seconds: the process was stopped
 
 
 def arguments():
@@ -43,6 +46,7 @@ def arguments():
     p.add_argument('--dilations', type=int, nargs='+', default=[1, 2, 4, 8, 16, 32, 1, 4])
     p.add_argument('--kept', type=int, default=15, help='speakers that are left out, to measure with')
     p.add_argument('--precise', action='store_true', help='no bfloat16 on a GPU')
+    p.add_argument('--graph', action='store_true', help='on a GPU, replay the making of mixtures as one graph')
     p.add_argument('--clips', type=int, default=24, help='to validate with, of music and of noise')
     p.add_argument('--every', type=float, default=10, help='seconds between lines of the log')
     p.add_argument('--save', type=float, default=60, help='seconds between validations, each with a checkpoint')
@@ -71,7 +75,7 @@ class Training:
 
     def save(self, now):
         write(self.checkpoint, {'sieve': self.sieve.state_dict(), 'optimiser': self.optimiser.state_dict(), 'mean': self.mean.state_dict(), 'step': self.step, 'spent': now})
-        write(self.args.out / 'sieve.pt', {'shape': self.sieve.shape, 'step': self.step, 'sieve': {k: v.half().float() for k, v in self.mean.state_dict().items()}})
+        write(self.args.out / 'sieve.pt', {'shape': self.sieve.shape, 'step': self.step, 'more': bool(self.args.more), 'sieve': {k: v.half().float() for k, v in self.mean.state_dict().items()}})
 
     def rate(self, done):
         "full for a fifth of the time, then down to nothing, so that it ends settled whatever time it has"
@@ -87,8 +91,7 @@ class Training:
         voice, mixture = voice[:, late], mixture[:, late]
         parts = losses(got, voice, mixture)
         if words:
-            some = max(1, len(got) // 2)                                        # half of the batch tells enough
-            parts['words'] = words(got[:some], voice[:some])
+            parts['words'] = words(got[::2], voice[::2])                        # half of the batch tells enough
         self.optimiser.zero_grad(set_to_none=True)
         sum(WEIGHTS[k] * v for k, v in parts.items()).backward()
         torch.nn.utils.clip_grad_norm_(self.sieve.parameters(), 2.0)
@@ -101,10 +104,44 @@ class Training:
         return {**{k: v.detach() for k, v in parts.items()}, 'gain': gain.sum() / there.sum().clamp(min=1)}
 
 
+class Clock:
+    "Seconds that this process has run: a gap in which it must have been stopped is left out."
+    def __init__(self, since):
+        self.ran, self.last = time.time() - since, time.time()
+
+    def __call__(self):
+        now = time.time()
+        if now - self.last < STOPPED:
+            self.ran += now - self.last
+        self.last = now
+        return self.ran
+
+
+def graphed(make):
+    "the same as one CUDA graph, whose thousand small kernels then cost the CPU nothing; random numbers go on from call to call"
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            make()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        made = make()
+
+    def again():
+        graph.replay()
+        return made
+    first, second = (again()[0].clone() for _ in range(2))
+    if not (torch.isfinite(first).all() and torch.isfinite(second).all()) or torch.equal(first, second):
+        raise SystemExit('expected the graph to make new mixtures each time')
+    return again
+
+
 def write(path, what):
-    partial = path.with_suffix('.new')
-    torch.save(what, partial)
-    partial.rename(path)
+    new = path.with_suffix('.new')
+    torch.save(what, new)
+    new.rename(path)
 
 
 def main():
@@ -131,28 +168,31 @@ def main():
         log.flush()
         print(line, flush=True)
 
-    begin = time.time()
-    end = BEGAN + args.seconds - LAST
+    mixtures = partial(mixer.batch, args.batch, args.crop)
+    if args.graph and device == 'cuda':
+        mixtures = graphed(mixtures)
+    clock = Clock(BEGAN)
+    begin, end = clock.ran, args.seconds - LAST
     total = args.total or training.spent + end - begin
     told, saved, sums, first = begin, begin, {}, training.step
     while True:
-        now = time.time()
+        now = clock()
         spent = training.spent + now - begin
         if now >= end or spent >= total or args.steps and training.step >= args.steps:
             break
-        for k, v in training.learn(*mixer.batch(args.batch, args.crop), words, spent / total).items():
+        for k, v in training.learn(*mixtures(), words, spent / total).items():
             sums[k] = sums.get(k, 0) + v
-        if time.time() - told > args.every:
-            seen, taken = training.step - first, time.time() - told
+        if now - told > args.every:
+            seen, taken = training.step - first, now - told
             line = {'step': training.step, 'seconds': round(spent, 1), **{k: round(float(v) / seen, 4) for k, v in sums.items()}, 'per_second': round(seen / taken, 2)}
             tell(line)
             if not all(map(math.isfinite, line.values())):
                 raise SystemExit(f'step {training.step}: a loss is not a number; the checkpoint before it is kept')
-            told, sums, first = time.time(), {}, training.step
+            told, sums, first = now, {}, training.step
             if told - saved > args.save:
                 training.save(spent)
                 tell({'step': training.step, **validation(training.mean)})
-                told = saved = time.time()
+                told = saved = clock()
     training.save(spent)
     tell({'step': training.step, **validation(training.mean)})
     print(f'{training.step} steps in {spent:.0f} s, {training.step * args.batch * args.crop / 3600:.1f} h of mixtures', flush=True)

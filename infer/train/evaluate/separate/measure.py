@@ -17,7 +17,6 @@ import soundfile as sf
 from scipy.signal import resample_poly
 
 SECONDS, RATE = 8, 44100
-BUNDLED = Path(__file__).resolve().parents[3] / 'voices/separator.onnx'
 PIECES = ('battle-epic', 'knolls', 'love_theme', 'frantic', 'suspense', 'vengeful', 'northerners', 'sad', 'traveling_minstrels', 'the_deep_path', 'elvish-theme', 'main_menu',
           'Feelings/song', 'Metal madness/song', 'War of freedom/song', 'Escape from chaosland/song')
 
@@ -57,10 +56,7 @@ def apart(binary, args, audio):
 
 def lives(pack):
     "name -> how apart is asked, of the live separators; pack: one more, or None"
-    found = {'live, DTLN': ('live', 'dtln')}
-    if BUNDLED.exists():
-        found['live, bundled'] = ('live', str(BUNDLED))
-    return {**found, **({f'live, {Path(pack).stem}': ('live', pack)} if pack else {})}
+    return {'live': ('live',), **({f'live, {Path(pack).stem}': ('live', pack)} if pack else {})}
 
 
 def unheard(speech, kept, count):
