@@ -106,9 +106,10 @@ func (s *studio) batching() []wire.Batching {
 		one := wire.Batching{
 			Pack: b.Pack, Separate: b.Separate, Sessions: b.Sessions, Waiting: b.Waiting, Parallel: b.Parallel,
 			LoadPercent: 100 * b.Load, Hops: b.Hops, Late: b.Late, Warmups: b.Warmups, Refused: b.Refused,
+			OneByOne: b.OneByOne,
 		}
 		for _, z := range b.Sizes {
-			size := wire.BatchSize{Sessions: z.Sessions, Runs: z.Runs, Hops: z.Rows, CostUS: micros(z.Cost), LeastUS: micros(z.Least), Precision: z.Precision}
+			size := wire.BatchSize{Sessions: z.Sessions, Runs: z.Runs, Hops: z.Rows, CostUS: micros(z.Cost), LeastUS: micros(z.Least), MostUS: micros(z.Most), Slow: z.Slow, Precision: z.Precision}
 			if z.Gate != nil {
 				size.SNRDB, size.LogSpectralDB = z.Gate.SNR, z.Gate.LogSpectral
 			}

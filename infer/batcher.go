@@ -50,6 +50,7 @@ type batcher struct {
 	closed        bool
 	why           string // runs are not shared
 	refused       []string
+	oneByOne      string // why a GPU copies states so
 	hops          uint64
 	lateHops      uint64
 	warmups       uint64
@@ -185,6 +186,10 @@ func (b *batcher) finish(began time.Time, hops, size int, seats ...*seat) {
 				z.Rows += uint64(len(seats))
 				z.Cost += (took - z.Cost) / 16
 				z.Least = min(z.Least, took)
+				z.Most = max(z.Most, took)
+				if took > hopTime {
+					z.Slow++
+				}
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -327,8 +328,16 @@ func TestForecast(t *testing.T) {
 	}
 }
 
-// A run with others allocates nothing.
+// A run with others allocates nothing, wherever its tensors are.
 func TestTogetherAllocatesNothing(t *testing.T) {
+	t.Run("host", togetherAllocatesNothing)
+	t.Run("gpu", func(t *testing.T) {
+		onHostCUDA(t)
+		togetherAllocatesNothing(t)
+	})
+}
+
+func togetherAllocatesNothing(t *testing.T) {
 	e := load(t, tinyBatch)
 	voices := crowd(t, e, 4)
 	x, f0 := speech(64)
@@ -401,37 +410,57 @@ func TestKeepWarm(t *testing.T) {
 	}
 }
 
-// The same with every tensor in a GPU's memory, where the states stay; also of who makes the common run fail.
+// The same with every tensor in a GPU's memory, where the states stay: copied by a kernel, or one by one where there is none that does
+// it right. Also of who makes the common run fail.
 func TestTogetherInTheGPUsMemory(t *testing.T) {
 	const n, hops = 7, 40
 	signal := shiftedSpeech(hops)
 	reference := load(t, tinyBatch)
-	counters := onHostCUDA(t)
-	e := load(t, tinyBatch)
-	voices := crowd(t, e, n)
-	*counters.copies = 0
-	said, errs := speakAtOnce(t, voices, hops, signal)
-	for who, v := range voices {
-		check(t, errs[who])
-		x, f0 := signal(who)
-		if db := decibelsApart(said[who], alone(t, reference, v, x, f0)); !(db < -100) {
-			t.Errorf("session %d is %.0f dB apart from itself alone", who, db)
-		}
-	}
-	var runs, together uint64
-	for _, z := range e.Batching().Sizes[1:] {
-		runs, together = runs+z.Runs, together+z.Rows
-	}
-	if together == 0 {
-		t.Fatalf("none of %d hops ran together", n*hops)
-	}
-	*counters.fail = 719
-	_, errs = speakAtOnce(t, voices, 1, signal)
-	*counters.fail = 0
-	for who, err := range errs {
-		if !errors.Is(err, ErrGPULost) {
-			t.Errorf("session %d: %v, expected that the GPU is lost", who, err)
-		}
+	for name, c := range map[string]struct {
+		prepare  func(deviceCounters)
+		oneByOne string
+	}{
+		"kernel":         {func(deviceCounters) {}, ""},
+		"no kernel":      {func(c deviceCounters) { *c.noKernel = 1 }, "does not load a kernel: CUDA error 218"},
+		"a wrong kernel": {func(c deviceCounters) { *c.wrongKernel = 1 }, "does otherwise than plain copies"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			counters := onHostCUDA(t)
+			c.prepare(counters)
+			e := load(t, tinyBatch)
+			voices := crowd(t, e, n)
+			*counters.launches = 0
+			said, errs := speakAtOnce(t, voices, hops, signal)
+			for who, v := range voices {
+				check(t, errs[who])
+				x, f0 := signal(who)
+				if db := decibelsApart(said[who], alone(t, reference, v, x, f0)); !(db < -100) {
+					t.Errorf("session %d is %.0f dB apart from itself alone", who, db)
+				}
+			}
+			s := e.Batching()
+			var runs, together uint64
+			for _, z := range s.Sizes[1:] {
+				runs, together = runs+z.Runs, together+z.Rows
+			}
+			if together == 0 {
+				t.Fatalf("none of %d hops ran together", n*hops)
+			}
+			if s.OneByOne == "" != (c.oneByOne == "") || !strings.Contains(s.OneByOne, c.oneByOne) {
+				t.Errorf("states are copied one by one because of %q, expected %q", s.OneByOne, c.oneByOne)
+			}
+			if launches := uint64(*counters.launches); c.oneByOne == "" && launches != 2*runs || c.oneByOne != "" && launches != 0 {
+				t.Errorf("%d launches in %d runs, expected one there and one back", launches, runs)
+			}
+			*counters.fail = 719
+			_, errs = speakAtOnce(t, voices, 1, signal)
+			*counters.fail = 0
+			for who, err := range errs {
+				if !errors.Is(err, ErrGPULost) {
+					t.Errorf("session %d: %v, expected that the GPU is lost", who, err)
+				}
+			}
+		})
 	}
 }
 

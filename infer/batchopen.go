@@ -107,18 +107,24 @@ func (b *batcher) open() {
 
 // share measures the networks and works with them until the end.
 func (b *batcher) share(nets []batchNet) error {
-	runs := make([]batchRun, 0, b.parallel)
+	workers := b.parallel + 1 // one runs the next while another tells those of its own run
+	runs := make([]batchRun, 0, workers)
 	defer func() {
 		for _, r := range runs {
 			_ = r.close()
 		}
 	}()
-	for range b.parallel {
+	for range workers {
 		r, err := newBatchRun(b.contract, nets)
 		if err != nil {
 			return err
 		}
 		runs = append(runs, r)
+	}
+	if g, ok := runs[0].(*gpuBatch); ok && g.why != nil {
+		b.mu.Lock()
+		b.oneByOne = g.why.Error()
+		b.mu.Unlock()
 	}
 	if err := b.survey(runs[0], nets); err != nil {
 		return err

@@ -20,6 +20,8 @@ type BatchStats struct {
 	Late uint64 `json:"late"`
 	// Refused are the sizes that are not used, with the reason of each.
 	Refused []string `json:"refused,omitempty"`
+	// OneByOne says why a GPU copies the states of a run's sessions one by one, which takes longer; empty where it need not.
+	OneByOne string `json:"one_by_one,omitempty"`
 	// Sizes are the runs by how many sessions they can serve, ascending from 1.
 	Sizes []BatchSize `json:"sizes"`
 	// Warmups counts the runs for nobody.
@@ -33,6 +35,8 @@ type BatchSize struct {
 	Rows     uint64        `json:"rows"`  // hops that they have done
 	Cost     time.Duration `json:"cost"`  // of a run, of late
 	Least    time.Duration `json:"least"` // that one took
+	Most     time.Duration `json:"most"`
+	Slow     uint64        `json:"slow"` // runs that took longer than a hop lasts
 	// Precision of its network; Gate is how far fp16 was found to be from fp32, where it runs so.
 	Precision string    `json:"precision,omitempty"`
 	Gate      *Distance `json:"gate,omitempty"`
@@ -54,7 +58,7 @@ func (b *batcher) stats() BatchStats {
 	defer b.mu.Unlock()
 	return BatchStats{
 		Separate: b.why, Sessions: b.seats, Waiting: len(b.queue), Parallel: b.parallel, Load: b.busy.at(time.Now()),
-		Hops: b.hops, Late: b.lateHops, Sizes: slices.Clone(b.sizes), Warmups: b.warmups, Refused: slices.Clone(b.refused),
+		Hops: b.hops, Late: b.lateHops, Sizes: slices.Clone(b.sizes), Warmups: b.warmups, Refused: slices.Clone(b.refused), OneByOne: b.oneByOne,
 	}
 }
 

@@ -20,6 +20,7 @@ type network struct {
 type binding struct {
 	single *graph
 	more   *graph // for more hops a run; nil when there is none
+	both   bool   // there is one
 	turn   int    // which I/O binding runs next
 	state  [2][]float32
 
@@ -30,7 +31,7 @@ type binding struct {
 
 	// On a GPU the tensors lie in its memory instead (device.go).
 	device   *device
-	speaker  *block
+	speaker  *block // shared by two graphs; that of one lies beside what is heard
 	gpuState [2]*block
 	values   []boundValue
 }
@@ -49,7 +50,7 @@ type graph struct {
 
 // newBinding binds the network for one hop, and one for more if there are two.
 func newBinding(c *Contract, nets []network) (*binding, error) {
-	b := &binding{single: new(graph), shared: map[string]*ort.Tensor[float32]{}}
+	b := &binding{single: new(graph), shared: map[string]*ort.Tensor[float32]{}, both: len(nets) > 1}
 	gpu, err := gpuWanted(c, nets[0])
 	if err == nil && gpu {
 		b.device, err = openDevice()
@@ -156,23 +157,29 @@ func (b *binding) in(name string) []float32 { return b.single.inputs[name] }
 // run does one run of a graph: inputs in, audio and the next state out.
 func (b *binding) run(g *graph) error {
 	if g.gpu != nil {
-		if err := b.device.upload(g.gpu.block, g.gpu.inputs, b.speaker); err != nil {
+		if err := b.upload(g); err != nil {
 			return fmt.Errorf("run: %w", err)
 		}
 	}
-	if err := g.net.RunWithBinding(g.io[b.turn]); err != nil {
-		if g.gpu != nil {
-			err = gpuFailure(err)
-		}
+	if err := b.compute(g); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
-	if g.gpu != nil && !g.gpu.onHost {
-		if err := b.device.download(g.gpu.block, g.gpu.audio[0], g.gpu.audio[1]); err != nil {
+	if g.gpu != nil {
+		if err := b.download(g); err != nil {
 			return fmt.Errorf("run: %w", err)
 		}
 	}
 	b.turn = 1 - b.turn
 	return nil
+}
+
+// compute runs the network on what its tensors hold.
+func (b *binding) compute(g *graph) error {
+	err := g.net.RunWithBinding(g.io[b.turn])
+	if err != nil && g.gpu != nil {
+		err = gpuFailure(err)
+	}
+	return err
 }
 
 // back undoes the newest run: the state that it began with is still there.

@@ -43,7 +43,7 @@ func (b *binding) bindGPU(c *Contract, g *graph) error {
 		floats += (t.floats() + aligned - 1) / aligned * aligned
 	}
 	for _, in := range c.inputs(g.hops) {
-		if in.name != "state" && in.name != "speaker" {
+		if in.name != "state" && (in.name != "speaker" || !b.both) {
 			reserve(in)
 		}
 	}
@@ -66,6 +66,19 @@ func (b *binding) bindGPU(c *Contract, g *graph) error {
 	return nil
 }
 
+// upload brings what is heard to the GPU, and returns when that, and all that the device was told before, is there.
+func (b *binding) upload(g *graph) error {
+	return b.device.upload(g.gpu.block, g.gpu.inputs, b.speaker)
+}
+
+// download brings the audio back, if it does not come by itself, and returns when all that the device was told is done.
+func (b *binding) download(g *graph) error {
+	if g.gpu.onHost {
+		return b.device.wait()
+	}
+	return b.device.download(g.gpu.block, g.gpu.audio[0], g.gpu.audio[1])
+}
+
 // bindOnGPU binds one tensor for both turns.
 func (b *binding) bindOnGPU(g *graph, output bool, t tensor, at map[string]int) error {
 	p, err := placeOf(g.net, output, t.name)
@@ -83,7 +96,7 @@ func (b *binding) bindOnGPU(g *graph, output bool, t tensor, at map[string]int) 
 		g.gpu.onHost = !p.gpu
 	}
 	in, from := g.gpu.block, at[t.name]
-	if t.name == "speaker" {
+	if t.name == "speaker" && b.both {
 		if b.speaker == nil {
 			if b.speaker, err = b.device.allocate(t.floats(), true); err != nil {
 				return err

@@ -54,12 +54,14 @@ static int cuda_copy(cuda *c, void *to, const void *from, size_t n, int kind, vo
   return err ? err : c->wait(stream);
 }
 
-// Copies rows within the device, in the stream's order.
-static int cuda_rows(cuda *c, void **to, void **from, int rows, size_t n, int wait, void *stream) {
+// Copies rows within the device, in the stream's order; each has two addresses, from and to.
+static int cuda_rows(cuda *c, void **pairs, int rows, size_t n, void *stream) {
   int err = 0;
-  for (int i = 0; i < rows && !err; i++) err = c->copy(to[i], from[i], n, 3, stream);
-  return err || !wait ? err : c->wait(stream);
+  for (int i = 0; i < rows && !err; i++) err = c->copy(pairs[2 * i + 1], pairs[2 * i], n, 3, stream);
+  return err;
 }
+
+static int cuda_wait(cuda *c, void *stream) { return c->wait(stream); }
 
 static int cuda_upload(cuda *c, void *to, const void *from, size_t n, void *to2, const void *from2, size_t n2, void *stream) {
   int err = c->copy(to, from, n, 1, stream);
@@ -130,8 +132,10 @@ func (r *cudaRuntime) err(what string, code C.int) error {
 	if code == cudaOutOfMemory {
 		kind = ErrGPUMemory
 	}
-	return fmt.Errorf("%w (%s: CUDA error %d, %s)", kind, what, int(code), C.GoString(C.cuda_error(&r.c, code)))
+	return fmt.Errorf("%w (%s: CUDA error %d, %s)", kind, what, int(code), r.name(code))
 }
+
+func (r *cudaRuntime) name(code C.int) string { return C.GoString(C.cuda_error(&r.c, code)) }
 
 // gpuFailure types what ONNX Runtime says of a run on a GPU that failed. Such an error stays: CUDA refuses all that follows.
 func gpuFailure(err error) error {
@@ -237,10 +241,13 @@ func (d *device) download(b *block, from, to int) error {
 	return d.cuda.err("download", C.cuda_copy(&d.cuda.c, unsafe.Pointer(&b.host[from]), at, C.size_t(4*(to-from)), 2, d.stream))
 }
 
-// copyRows copies so many floats each from place to place on the GPU; without wait, before whatever the device is told next.
-func (d *device) copyRows(to, from []unsafe.Pointer, floats int, wait bool) error {
-	return d.cuda.err("copy", C.cuda_rows(&d.cuda.c, &to[0], &from[0], C.int(len(to)), C.size_t(4*floats), truth(wait), d.stream))
+// copyRows copies so many floats each from place to place on the GPU, before whatever the device is told next.
+func (d *device) copyRows(pairs []rowPair, floats int) error {
+	return d.cuda.err("copy", C.cuda_rows(&d.cuda.c, &pairs[0].from, C.int(len(pairs)), C.size_t(4*floats), d.stream))
 }
+
+// wait returns when all is done that the device was told.
+func (d *device) wait() error { return d.cuda.err("wait", C.cuda_wait(&d.cuda.c, d.stream)) }
 
 // close gives everything back. It may be called again.
 func (d *device) close() error {

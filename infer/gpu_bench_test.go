@@ -159,6 +159,9 @@ func TestBenchGPUBatches(t *testing.T) {
 	if s.Separate != "" || len(s.Refused) > 0 {
 		t.Errorf("runs are not shared: %s, refused: %q", s.Separate, s.Refused)
 	}
+	if s.OneByOne != "" {
+		t.Errorf("states are copied one by one: %s", s.OneByOne)
+	}
 }
 
 // How long the opening of a session takes in a process that knows the GPU: from nothing, from TensorRT's plain engine cache, and from

@@ -87,7 +87,7 @@ func (s *survey) meet() []error {
 	s.machine.TensorRT = s.version("libnvinfer.so")
 	s.machine.CUDA = s.version("libcudart.so")
 	s.machine.CuDNN = s.version("libcudnn.so")
-	driver := s.library("libcuda.so")
+	driver := s.found("libcuda.so")
 	s.machine.Driver = driverVersion("/proc/driver/nvidia/version")
 	if driver != nil && s.machine.Driver == "" { // where the kernel does not say, the library's file has it in its name
 		if m := fileVersion.FindStringSubmatch(driver.path); m != nil && strings.Contains(m[1], ".") {
@@ -134,7 +134,7 @@ func (s *survey) id() string {
 	return hash([]byte(text))[:16]
 }
 
-func (s *survey) library(stem string) *foundLibrary {
+func (s *survey) found(stem string) *foundLibrary {
 	for i := range s.libraries {
 		if strings.HasPrefix(s.libraries[i].name, stem) {
 			return &s.libraries[i]
@@ -144,7 +144,7 @@ func (s *survey) library(stem string) *foundLibrary {
 }
 
 func (s *survey) version(stem string) string {
-	if l := s.library(stem); l != nil {
+	if l := s.found(stem); l != nil {
 		return l.version
 	}
 	return ""
@@ -174,7 +174,7 @@ func (s *survey) refused(to purpose) []error {
 			refuse("cuBLAS %s and CUDA %s do not work together: both must be %d; %s", v, m.CUDA, cuda, cureCUDA)
 		}
 	}
-	if l := s.library("libcudnn.so"); l != nil && l.shared != nil {
+	if l := s.found("libcudnn.so"); l != nil && l.shared != nil {
 		if n, ok := l.shared.ask(returns, "cudnnGetCudartVersion"); ok && n[0]/1000 != cuda {
 			refuse("cuDNN %s at %s is for CUDA %s and does not work with CUDA %s; %s", l.version, l.path, cudaVersion(n), m.CUDA, cureCuDNN)
 		}

@@ -70,6 +70,7 @@ func TestFallbackSaysSo(t *testing.T) {
 }
 
 func TestProviderRecord(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()) // other packages' tests open engines at the same time
 	e := load(t, tinyVoice)
 	p := e.Provider()
 	if p.Requested != ProviderAuto || p.Active != ProviderCPU || p.Precision != FP32 {

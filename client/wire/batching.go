@@ -14,6 +14,9 @@ type Batching struct {
 	Late        uint64  `json:"late"` // hops that were done later than the next one came
 	// Refused are the sizes that are not used, with the reason of each.
 	Refused []string `json:"refused,omitempty"`
+	// OneByOne says why a GPU copies what the model remembers of each conversation by itself, which takes longer; empty where it
+	// need not.
+	OneByOne string `json:"one_by_one,omitempty"`
 	// Sizes are the runs by how many conversations they can serve, ascending from 1.
 	Sizes   []BatchSize `json:"sizes,omitempty"`
 	Warmups uint64      `json:"warmups"` // runs for nobody, which keep a GPU warm
@@ -26,6 +29,8 @@ type BatchSize struct {
 	Hops     uint64  `json:"hops"`
 	CostUS   float64 `json:"cost_us"`  // of a run, of late
 	LeastUS  float64 `json:"least_us"` // that one took
+	MostUS   float64 `json:"most_us"`
+	Slow     uint64  `json:"slow"` // runs that took longer than a hop lasts
 	// Precision is that of the network for so many; SNRDB and LogSpectralDB are how far its fp16 was found to be from fp32.
 	Precision     string  `json:"precision,omitempty"`
 	SNRDB         float64 `json:"snr_db,omitempty"`

@@ -58,15 +58,18 @@ const crowdDefinitions = "lateness: from the client's send of a chunk's last sam
 type crowdMeasured struct {
 	Sessions int `json:"sessions"`
 	crowdHeard
-	CPUPerChunk   float64         `json:"cpu_us_per_chunk"`
-	Cores         float64         `json:"cores_used"`
-	ClientCores   float64         `json:"client_cores_used"`
-	MemoryMB      float64         `json:"memory_mb"`
-	GPUMemoryMiB  float64         `json:"gpu_memory_mib,omitempty"`
-	StageMeansUS  stageMeans      `json:"stage_means_us"`
-	DroppedFrames uint64          `json:"dropped_frames"`
-	HopsPerRun    float64         `json:"hops_per_run"`
-	Batching      []wire.Batching `json:"batching"`
+	CPUPerChunk   float64    `json:"cpu_us_per_chunk"`
+	Cores         float64    `json:"cores_used"`
+	ClientCores   float64    `json:"client_cores_used"`
+	MemoryMB      float64    `json:"memory_mb"`
+	GPUMemoryMiB  float64    `json:"gpu_memory_mib,omitempty"`
+	StageMeansUS  stageMeans `json:"stage_means_us"`
+	DroppedFrames uint64     `json:"dropped_frames"`
+	HopsPerRun    float64    `json:"hops_per_run"`
+	// SlowRuns took longer than a hop lasts. Hiccups are of the daemon's process.
+	SlowRuns uint64          `json:"slow_runs"`
+	Hiccups  hiccups         `json:"hiccups"`
+	Batching []wire.Batching `json:"batching"`
 }
 
 type stageMeans map[string]float64
@@ -168,19 +171,23 @@ func (m *crowdMeasured) follow(answers *json.Decoder, in io.Closer, d *daemon.Da
 	if err := answers.Decode(&mark); err != nil {
 		return err
 	}
+	watch := newPulse()
+	defer close(watch.stop)
 	before, began, theirs := processTime(), time.Now(), mark.CPU
 	first := d.Status()
-	hops, runs := countRuns(first.Batching)
+	hops, runs, slow := countRuns(first.Batching)
 	if err := answers.Decode(&mark); err != nil {
 		return err
 	}
 	used, took := processTime()-before, time.Since(began)
+	m.Hiccups = watch.seen()
 	status := d.Status()
 	m.Cores, m.ClientCores = used.Seconds()/took.Seconds(), (mark.CPU-theirs).Seconds()/took.Seconds()
 	m.CPUPerChunk = m.Cores / float64(m.Sessions) * f.ChunkMS * 1000
 	m.MemoryMB, m.Batching = memoryMB(), status.Batching
 	m.GPUMemoryMiB, _ = strconv.ParseFloat(nvidia("memory.used"), 64)
-	moreHops, moreRuns := countRuns(status.Batching)
+	moreHops, moreRuns, moreSlow := countRuns(status.Batching)
+	m.SlowRuns = moreSlow - slow
 	if moreRuns > runs {
 		m.HopsPerRun = float64(moreHops-hops) / float64(moreRuns-runs)
 	}
@@ -196,13 +203,13 @@ func (m *crowdMeasured) follow(answers *json.Decoder, in io.Closer, d *daemon.Da
 	return errors.Join(in.Close(), answers.Decode(&m.crowdHeard))
 }
 
-func countRuns(all []wire.Batching) (hops, runs uint64) {
+func countRuns(all []wire.Batching) (hops, runs, slow uint64) {
 	for _, b := range all {
 		for _, z := range b.Sizes {
-			hops, runs = hops+z.Hops, runs+z.Runs
+			hops, runs, slow = hops+z.Hops, runs+z.Runs, slow+z.Slow
 		}
 	}
-	return hops, runs
+	return hops, runs, slow
 }
 
 // crowdTable shows each crowd in a line.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,8 @@ type crowdHeard struct {
 	LostReplies int     `json:"lost_replies"`
 	// SentLate is how late the clients themselves sent, so that a busy machine is seen for what it is.
 	SentLate spreadMS `json:"clients_sent_late_ms"`
+	// ClientHiccups are of the clients' process.
+	ClientHiccups hiccups `json:"client_hiccups"`
 }
 
 type spreadMS struct {
@@ -63,6 +66,7 @@ func (crowdClientsCmd) Run(e *env) error {
 	if err := input.Decode(&r); err != nil {
 		return fmt.Errorf("bench-clients is for autovoiced's own use, with a request on standard input: %w", err)
 	}
+	debug.SetGCPercent(800) // they measure: their own collector, on every processor at once, is not to be in what they hear
 	c := &crowdClients{crowdRequest: r, signal: crowdSpeech(r.Rate)}
 	go func() { // for as long as the process lives
 		_, _ = io.Copy(io.Discard, io.MultiReader(input.Buffered(), os.Stdin))
@@ -109,20 +113,26 @@ func (c *crowdClients) run(e *env) error {
 		all.Go(func() { m.listen(e.ctx, c) })
 	}
 	answers := json.NewEncoder(e.out)
+	watch := newPulse()
+	defer close(watch.stop)
+	var seen hiccups
 	for _, at := range []time.Time{c.begin, c.end} {
 		select {
 		case <-time.After(time.Until(at)):
 		case <-e.ctx.Done():
 		}
+		seen = watch.seen()
 		if err := answers.Encode(crowdMark{processTime()}); err != nil {
 			return err
 		}
+		watch.reset()
 	}
 	all.Wait()
 	heard, err := c.heard()
 	if err != nil {
 		return err
 	}
+	heard.ClientHiccups = seen
 	return answers.Encode(heard)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -10,8 +11,9 @@ import (
 // bounds them.
 func crowdPlot(f *crowdFigures) []byte {
 	const width, height, left, top, right, bottom = 760, 440, 70, 40, 20, 60
+	crowds := slices.SortedFunc(slices.Values(f.Crowds), func(a, b crowdMeasured) int { return a.Sessions - b.Sessions })
 	most, least, high := 1., math.Inf(1), f.ChunkMS*2
-	for _, m := range f.Crowds {
+	for _, m := range crowds {
 		most, least, high = max(most, float64(m.Sessions)), min(least, float64(m.Sessions)), max(high, m.WorstP99)
 	}
 	if most == least {
@@ -42,15 +44,19 @@ func crowdPlot(f *crowdFigures) []byte {
 		{"p50", "#2a9d5c", func(m crowdMeasured) float64 { return m.Lateness.P50 }},
 	} {
 		path := ""
-		for k, m := range f.Crowds {
+		for k, m := range crowds {
 			path += fmt.Sprintf("%c%.1f %.1f", "ML"[min(k, 1)], x(float64(m.Sessions)), y(line.of(m)))
 			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`, x(float64(m.Sessions)), y(line.of(m)), line.colour)
 		}
 		fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="%s" stroke-width="2"/><text x="%d" y="%d" fill="%s">%s</text>`+"\n",
 			path, line.colour, left+12, top+18+18*i, line.colour, xmlText(line.name))
 	}
-	for _, m := range f.Crowds {
-		fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle">%d</text>`+"\n", x(float64(m.Sessions)), height-bottom+20, m.Sessions)
+	for last, i := math.Inf(1), len(crowds)-1; i >= 0; i-- { // the largest has its number, others where there is room
+		n := crowds[i].Sessions
+		if at := x(float64(n)); last-at >= 40 {
+			fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle">%d</text>`+"\n", at, height-bottom+20, n)
+			last = at
+		}
 	}
 	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle">sessions in real time, %g s each</text></svg>`+"\n", (left+width-right)/2, height-14, f.Seconds)
 	return []byte(b.String())

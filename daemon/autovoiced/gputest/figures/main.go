@@ -58,13 +58,15 @@ type results struct {
 	Crowd500  *sessions          `json:"crowd_500"`
 	Opened    map[string]float64 `json:"session_seconds"`
 	Batches   *batches           `json:"batches"`
+	Parts     []parts            `json:"batch_parts"`
 	songs     []songRow
 }
 
 // batches are the engines that crowds share, by how many sessions a run of each serves.
 type batches struct {
-	Refused []string `json:"refused"`
-	Sizes   []struct {
+	Refused  []string `json:"refused"`
+	OneByOne string   `json:"one_by_one"`
+	Sizes    []struct {
 		Sessions  int    `json:"sessions"`
 		Least     int64  `json:"least"`
 		Precision string `json:"precision"`
@@ -73,21 +75,6 @@ type batches struct {
 			SNR         float64 `json:"snr_db"`
 		} `json:"gate"`
 	} `json:"sizes"`
-}
-
-type sessions struct {
-	Most    int     `json:"most_sessions_in_time"`
-	Seconds float64 `json:"seconds"`
-	Crowds  []struct {
-		Sessions int                `json:"sessions"`
-		Lateness map[string]float64 `json:"lateness_ms"`
-		Worst    float64            `json:"worst_session_p99_ms"`
-		InTime   int                `json:"sessions_in_time"`
-		Dropped  uint64             `json:"dropped_frames"`
-		Cores    float64            `json:"cores_used"`
-		GPU      float64            `json:"gpu_memory_mib"`
-		Hops     float64            `json:"hops_per_run"`
-	} `json:"crowds"`
 }
 
 func main() {
@@ -174,6 +161,7 @@ func (r *results) page() []byte {
 		fmt.Fprintf(&b, "\n## GPU memory\n\nBefore %.0f MiB, with one session %.0f MiB, each further session %.2f MiB.\n", r.Memory["before"], r.Memory["with_one_session"], r.Memory["per_further_session"])
 	}
 	r.shared(&b)
+	r.parted(&b)
 	r.crowds(&b)
 	if len(r.Song) > 0 {
 		text, _ := json.MarshalIndent(r.Song, "", "  ") // it was read as JSON
@@ -202,28 +190,9 @@ func (r *results) shared(b *strings.Builder) {
 	for _, why := range r.Batches.Refused {
 		fmt.Fprintf(b, "\nNot used: %s.\n", why)
 	}
-}
-
-func (r *results) crowds(b *strings.Builder) {
-	var crowds []*sessions
-	most := 0
-	for _, s := range []*sessions{r.Crowd500, r.Sessions} {
-		if s != nil {
-			crowds, most = append(crowds, s), max(most, s.Most)
-		}
+	if r.Batches.OneByOne != "" {
+		fmt.Fprintf(b, "\nStates are copied one by one: %s.\n", r.Batches.OneByOne)
 	}
-	if crowds == nil {
-		return
-	}
-	fmt.Fprintf(b, "\n## Sessions in real time\n\nThe largest crowd all of whom were in time, with nothing lost: %d.\n\n", most)
-	b.WriteString("| Sessions | over | in time | p50 | p99 | worst session's p99 | frames lost | hops a run | cores | GPU memory |\n|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, s := range crowds {
-		for _, c := range s.Crowds {
-			fmt.Fprintf(b, "| %d | %.0f s | %d | %.2f ms | %.2f ms | %.2f ms | %d | %.1f | %.1f | %s |\n",
-				c.Sessions, s.Seconds, c.InTime, c.Lateness["p50"], c.Lateness["p99"], c.Worst, c.Dropped, c.Hops, c.Cores, some(c.GPU, "%.0f MiB"))
-		}
-	}
-	b.WriteString("\n![delay against the number of sessions](tensorrt-sessions.svg)\n")
 }
 
 // some is a figure, or that there is none.
