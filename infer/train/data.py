@@ -197,6 +197,23 @@ def around(audio):
     return torch.where(some(batch, 0.2, device), crowd(audio), noise)
 
 
+def coarse(audio):
+    "What codecs and converters of few bits leave: noise that is loud while the voice is loud, 6 to 26 dB below it."
+    loud = F.avg_pool1d(F.pad(audio.square()[:, None], (63, 64), mode='reflect'), 128, 1)[:, 0].sqrt()
+    noise = coloured(audio.shape, audio.device, torch.rand(len(audio), 1, device=audio.device) * 0.4)
+    return audio + loud * noise * 10 ** (-(6 + 20 * torch.rand(len(audio), 1, device=audio.device)) / 20)
+
+
+def sparse(audio, fft=512):
+    "What codecs of few bits a second leave out: whatever is 0 to 15 dB weaker than what is around it in the spectrum."
+    window = torch.hann_window(fft, device=audio.device)
+    spectrum = torch.stft(audio, fft, fft // 4, window=window, return_complex=True)
+    power = spectrum.abs().square()
+    around = F.avg_pool1d(power.transpose(1, 2).flatten(0, 1)[:, None], 17, 1, 8)[:, 0].view(*power.transpose(1, 2).shape).transpose(1, 2)
+    weak = power < around * 10 ** (-1.5 * torch.rand(len(audio), 1, 1, device=audio.device))
+    return torch.istft(spectrum.masked_fill(weak, 0), fft, fft // 4, window=window, length=audio.shape[1])
+
+
 def weather(audio):
     "audio [B, n] at 16 kHz -> as a stranger's microphone hears it"
     batch, device = audio.shape[0], audio.device
@@ -205,4 +222,6 @@ def weather(audio):
     power = x.square().mean(1, keepdim=True).sqrt() + 1e-5
     snr = 3 + 37 * torch.rand(batch, 1, device=device)
     x = torch.where(some(batch, 0.65, device), x + around(audio) * power * 10 ** (-snr / 20), x)
-    return torch.where(some(batch, 0.05, device), torch.clamp(x, -2 * power, 2 * power), x)
+    x = torch.where(some(batch, 0.05, device), torch.clamp(x, -2 * power, 2 * power), x)
+    x = torch.where(some(batch, 0.2, device), coarse(x), x)
+    return torch.where(some(batch, 0.1, device), sparse(x), x)

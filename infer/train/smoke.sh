@@ -33,7 +33,7 @@ assert {'spectral', 'content', 'words', 'speaker', 'level', 'like', 'match'} <= 
 PY
 words export
 quiet "$python" infer/train/train.py --pairs "$b/pairs" --real "$b/real.npz" --teacher "$b/whisper.npz" --ge2e "$b/ge2e.npz" --out "$b/again" \
-  --start "$b/voices/first.onnx" --batch 4 --cross 3 --critic 2 --hops 80 --every 1 --cross-from 0 --gan-from 0 --steps 1
+  --start "$b/voices/first.onnx" --batch 4 --cross 3 --critic 2 --hops 80 --every 1 --steps 2
 grep -q "^started from $b/voices/first.onnx" "$b/log" || die "expected a training to start from the pack"
 words voice DATA="$b/own" NAME=smoke OUT="$b/own-voice" VOICE_FLAGS="--start $b/voices/first.onnx --speaker $b/voices/speaker.onnx --batch 3 --hops 60 --every 3 --steps 6 --rate 0.003"
 grep -E 'kept out|difference' "$b/log"

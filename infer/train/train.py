@@ -2,27 +2,35 @@
 
     python3 train.py --pairs DIR --real REAL.npz --teacher WHISPER.npz --ge2e GE2E.npz --out DIR --seconds 500
 
-Resumes from OUT/checkpoint.pt; stops after --seconds of wall time or at --steps. --total is the planned length of the whole
-training in seconds over all resumed calls: the learning rate and the adversarial phase follow it.
+Resumes from OUT/checkpoint.pt; stops --seconds after its own start or at --steps. --total is the planned length of the whole
+training in seconds over all resumed calls, 0: until this call ends. The learning rate and the adversarial phase follow it.
+
+--start begins with a pack that was trained before. What the pack lacks, the head that is compared with the teacher and the critics,
+then learns alone for the first --settle of the training, lest it teach the rest nonsense; the rest follows at half the rate, and is
+criticised and crosses over all the time.
 """
-import argparse
-import json
-import math
 import time
-from pathlib import Path
 
-import torch
-import torch.nn as nn
-import torch.nn.functional as F
+BEGAN = time.time()
 
-from data import LEVEL, centroids, down, load_pairs, load_real, weather
-from ge2e import GE2E
-from losses import Critic, level_loss, spectral_loss, words_loss
-from pack import load
-from targets import TARGETS
-from voice import HOP_OUT, RATE_OUT, Voice, log_mel
-from whisper import Teacher
+import argparse  # noqa: E402
+import json  # noqa: E402
+import math  # noqa: E402
+from pathlib import Path  # noqa: E402
 
+import torch  # noqa: E402
+import torch.nn as nn  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+
+from data import LEVEL, centroids, down, load_pairs, load_real, weather  # noqa: E402
+from ge2e import GE2E  # noqa: E402
+from losses import Critic, level_loss, spectral_loss, words_loss  # noqa: E402
+from pack import load  # noqa: E402
+from targets import TARGETS  # noqa: E402
+from voice import HOP_OUT, RATE_OUT, Voice, log_mel  # noqa: E402
+from whisper import Teacher  # noqa: E402
+
+SAVE = 30                            # seconds between checkpoints
 WARM = 30                            # hops at the start of a crop that no loss sees: the encoder is still filling
 
 
@@ -160,6 +168,8 @@ class Trainer:
 
     def learn(self, progress):
         a = self.args
+        for name, p in self.voice.named_parameters():
+            p.requires_grad_(progress >= a.settle or name.startswith('teacher.'))
         weights = {'spectral': 1.0, 'content': a.content, 'words': a.words, 'speaker': a.speaker, 'level': 0.05}
         made, target, narrow, losses = self.copy()
         if progress >= a.cross_from:
@@ -168,7 +178,7 @@ class Trainer:
         if progress >= a.gan_from:
             few = torch.nonzero(~narrow)[:, 0][torch.randperm(int((~narrow).sum()), device=self.device)[:a.critic]]   # the critics learn wide-band, clean speech
             losses |= self.criticise(target[few], made[few], foreign[torch.randperm(a.cross, device=self.device)[:a.critic]])
-            ramp = a.adversary * min(1.0, (progress - a.gan_from) * 20)
+            ramp = a.adversary * min(1.0, max(0.0, progress - max(a.gan_from, a.settle)) * 20)
             weights |= {'like': ramp, 'match': 2 * ramp}
         loss = sum(w * losses[k] for k, w in weights.items() if k in losses)
         self.opt.zero_grad(set_to_none=True)
@@ -182,15 +192,24 @@ class Trainer:
             torch._foreach_lerp_([v for k, v in self.mean.items()], [state[k] for k in self.mean], 1 - decay)
         return losses
 
+    def rate(self, progress):
+        "up over 300 steps, then slowly down; what settles first learns four times as fast, and the rest rises over a twentieth of the training after it"
+        a = self.args
+        if progress < a.settle:
+            return 4 * a.rate * min(1, (self.step + 1) / 30)
+        rise = (progress - a.settle) * 20 if a.settle else (self.step + 1) / 300
+        return a.rate * min(1, rise) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1, progress))))
+
     def run(self):
         a, begin = self.args, time.time()
-        log, sums = open(Path(a.out) / 'log.jsonl', 'a'), {}
-        before = self.spent
-        while time.time() - begin < a.seconds and self.spent < a.total and self.step < a.steps:
+        log, sums, saved = open(Path(a.out) / 'log.jsonl', 'a'), {}, begin
+        before, end = self.spent, BEGAN + a.seconds
+        total = a.total or before + end - begin
+        while time.time() < end and self.spent < total and self.step < a.steps:
             self.spent = before + time.time() - begin
-            progress = max(self.spent / a.total, self.step / a.steps if a.steps < 1e9 else 0)
+            progress = max(self.spent / total, self.step / a.steps if a.steps < 1e9 else 0)
             for g in self.opt.param_groups:
-                g['lr'] = a.rate * min(1, (self.step + 1) / 300) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1, progress))))
+                g['lr'] = self.rate(progress)
             for k, v in self.learn(progress).items():
                 sums.setdefault(k, []).append(v.detach())
             self.step += 1
@@ -200,8 +219,9 @@ class Trainer:
                 log.write(json.dumps(line) + '\n')
                 log.flush()
                 sums = {}
-            if self.step % (a.every * 10) == 0:
+            if time.time() - saved > SAVE:
                 self.save()
+                saved = time.time()
         self.save()
 
     def save(self):
@@ -217,7 +237,7 @@ def main():
     for name in ('pairs', 'real', 'teacher', 'ge2e', 'out'):
         p.add_argument('--' + name, required=True)
     p.add_argument('--seconds', type=float, default=500)
-    p.add_argument('--total', type=float, default=500)
+    p.add_argument('--total', type=float, default=0)
     p.add_argument('--steps', type=float, default=1e9)
     p.add_argument('--batch', type=int, default=128, help='crops whose target is known')
     p.add_argument('--cross', type=int, default=72, help='crops whose target is unknown')
@@ -225,15 +245,20 @@ def main():
     p.add_argument('--hops', type=int, default=195)
     p.add_argument('--encoder', type=int, nargs='+', default=[1, 2, 4, 8, 1, 2, 4, 8], help='dilations')
     p.add_argument('--start', help='a pack to start from')
-    p.add_argument('--rate', type=float, default=1e-3)
+    p.add_argument('--rate', type=float, help='1e-3, or half of it with --start')
+    p.add_argument('--settle', type=float, help='share of the training in which only what --start lacks learns (0.05)')
     p.add_argument('--content', type=float, default=1.0)
     p.add_argument('--words', type=float, default=1.0)
     p.add_argument('--speaker', type=float, default=0.8)
-    p.add_argument('--cross-from', type=float, default=0.1, help='share of the training after which crossings begin')
+    p.add_argument('--cross-from', type=float, help='share of the training after which crossings begin (0.1, or 0 with --start)')
     p.add_argument('--adversary', type=float, default=0.05)
-    p.add_argument('--gan-from', type=float, default=0.4)
+    p.add_argument('--gan-from', type=float, help='share of the training after which critics join (0.4, or 0 with --start)')
     p.add_argument('--every', type=int, default=100)
     args = p.parse_args()
+    usual = {'rate': 5e-4, 'settle': 0.05, 'cross_from': 0, 'gan_from': 0} if args.start else {'rate': 1e-3, 'settle': 0, 'cross_from': 0.1, 'gan_from': 0.4}
+    for name, value in usual.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
     Path(args.out).mkdir(parents=True, exist_ok=True)
     Trainer(args).run()
 

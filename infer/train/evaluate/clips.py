@@ -1,4 +1,4 @@
-"""Gathers the clips that the voices are judged on. None of their speakers is trained on.
+"""Gathers the clips that the voices are judged on, with what is said in them where that is written down. None of their speakers is trained on.
 
     python3 clips.py LIBRISPEECH OUT [--kept 15] [--packages FOLDER]
 
@@ -20,10 +20,10 @@ import audio as A
 import conditions
 
 PACKAGES = ('asterisk-core-sounds-en-g722', 'asterisk-core-sounds-es-g722', 'asterisk-core-sounds-fr-g722', 'fillets-ng-data-cs',
-            'fretsonfire-songs-sectoid')
-SECONDS = 8                          # of a clip, at most
+            'fillets-ng-data', 'fretsonfire-songs-sectoid')
+SECONDS = 8                          # of a clip, at most; one whose words are written down is not cut
 
-# Prompts and lines of 6 to 9 s. In Fish Fillets the small fish is a woman and the large one a man.
+# Prompts and lines of 6 to 10 s. In Fish Fillets the small fish is a woman and the large one a man.
 PROMPTS = {'en': ('en_US_f_Allison', ['vm-instructions']), 'es': ('es_MX_f_Allison', ['agent-alreadyon', 'dir-instr', 'vm-forward']),
            'fr': ('fr_CA_f_June', ['tt-allbusy', 'vm-opts', 'vm-intro'])}
 DIALOGUE = {'F': ['cabin2/cs/ka2-m-patrne', 'labyrinth/cs/bl-m-funkce'],
@@ -59,7 +59,7 @@ def decode(path):
 class Gathering:
     def __init__(self, out, libri, kept, share):
         self.out, self.clips, self.sounds = out, [], {}
-        self.asterisk, self.fish = share / 'asterisk/sounds', share / 'games/fillets-ng/sound'
+        self.asterisk, self.fish = share / 'asterisk/sounds', share / 'games/fillets-ng'
         self.files = sorted(libri.glob('*.flac'), key=lambda f: int(f.name.split('-')[0]))
         self.people = sorted({f.name.split('-')[0] for f in self.files}, key=int)
         self.kept = self.people[-kept:]
@@ -70,7 +70,13 @@ class Gathering:
         return decode(next(f for f in self.files if f.name.startswith(person + '-')))
 
     def other(self, name):
-        return decode(self.asterisk / f'{name}.g722' if '_' in name.split('/')[0] else self.fish / f'{name}.ogg')
+        return decode(self.asterisk / f'{name}.g722' if '_' in name.split('/')[0] else self.fish / 'sound' / f'{name}.ogg')
+
+    def written(self, name):
+        "What an actor was given to say: dialogId(\"line\", …) and below it dialogStr(\"words\")."
+        level, lang, line = name.split('/')
+        script = (self.fish / 'script' / level / f'dialogs_{lang}.lua').read_text()
+        return re.search(rf'dialogId\("{line}".*\n+dialogStr\("(.*)"\)', script)[1]
 
     def add(self, sound, clip, condition='clean', **more):
         name = clip if condition == 'clean' else f'{clip}-{condition}'
@@ -86,10 +92,11 @@ class Gathering:
                 self.keep(self.other(f'{folder}/{name}'), f'{lang}-{name}', lang=lang, sex='F', speaker=folder.split('_')[-1].lower())
         for sex, names in DIALOGUE.items():
             for name in names:
-                self.keep(self.other(name), f'cs-{name.split("/")[-1]}', lang='cs', sex=sex, speaker='small-fish' if sex == 'F' else 'large-fish')
+                self.keep(self.other(name), f'cs-{name.split("/")[-1]}', lang='cs', sex=sex, speaker='small-fish' if sex == 'F' else 'large-fish',
+                          text=self.written(name))
 
     def keep(self, sound, clip, **more):
-        self.sounds[clip] = sound[:SECONDS * A.RATE]
+        self.sounds[clip] = sound if 'text' in more else sound[:SECONDS * A.RATE]
         self.add(self.sounds[clip], clip, **more)
 
     def conditions(self, share):
@@ -103,7 +110,7 @@ class Gathering:
             for k, group in enumerate(groups):
                 c = group[(2 * i + k) % len(group)]
                 made = conditions.apply(name, c['clip'], self.sounds[c['clip']], background)
-                self.add(made, c['clip'], name, lang=c['lang'], sex=c['sex'], speaker=c['speaker'])
+                self.add(made, c['clip'], name, **{k: v for k, v in c.items() if k in ('lang', 'sex', 'speaker', 'text')})
 
     def strangers(self):
         given = {}

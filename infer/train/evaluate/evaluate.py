@@ -128,11 +128,11 @@ def convert(system, job, source, made):
 def one(system, measures, clips, folder, job):
     "One conversion, made and measured -> its line"
     given, clean, made = clips / job['file'], clips / f'{job["clip"]}.flac', folder / f'{job["id"]}.wav'
-    line = {k: v for k, v in job.items() if k not in ('given', 'measured', 'speaker')}
+    line = {k: v for k, v in job.items() if k not in ('given', 'measured', 'speaker', 'text')}
     try:
         line.update(convert(system, job, given, made))
         target = [job['measured']] if 'measured' in job else system.references[job['voice']]
-        line.update(measures.compare(given, made, target, job['lang'], sung=clean if job['condition'] in KEEPS_PITCH else given, spoken=clean))
+        line.update(measures.compare(given, made, target, job['lang'], sung=clean if job['condition'] in KEEPS_PITCH else given, spoken=clean, text=job.get('text')))
         if 'given' in job:
             heard = measures.speaker(job['given'])
             line['sim_given'] = round(float(heard @ measures.speaker(made)), 4)
@@ -177,7 +177,8 @@ def facts(program, measures, folder, args):
     files = ([args.model] if args.model else packs()) + list((ROOT / 'infer/voices').glob('speaker.onnx'))
     return {'version': program.call('--version').strip(), 'voices': list(program.voices.values()), 'silence_dbfs': silence(program, folder),
             'likeness': {a: {b: round(float(who[a] @ who[b]), 3) for b in who} for a in who},
-            'files_mb': {f.name: round(f.stat().st_size / 1e6, 2) for f in files}, 'bench': json.loads(program.call('bench', '--json'))}
+            'files_mb': {f.name: round(f.stat().st_size / 1e6, 2) for f in files}, 'bench': json.loads(program.call('bench', '--json')),
+            'processor': re.search(r'model name\s*: (.*)', Path('/proc/cpuinfo').read_text())[1]}
 
 
 def packs():

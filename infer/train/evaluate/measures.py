@@ -210,9 +210,10 @@ class Measures:
         mean = np.mean([self.of('speaker', A.read(p)[0]) for p in paths], 0)
         return mean / np.linalg.norm(mean)
 
-    def compare(self, source, converted, target=None, language=None, sung=None, spoken=None):
+    def compare(self, source, converted, target=None, language=None, sung=None, spoken=None, text=None):
         """Measures one conversion; every argument a path but the language. target: recordings of the speaker that was asked for;
-        sung, spoken: the source as it was before noise and the like were put on it, for pitch and holes, and for words."""
+        sung, spoken: the source as it was before noise and the like were put on it, for pitch and holes, and for words; text: what is said,
+        where it is known and need not be heard."""
         (src, rate), (raw, raw_rate) = A.read(source, None), A.read(converted, None)
         s, c = A.resample(src, rate, A.RATE), A.resample(raw, raw_rate, A.RATE)
         was = A.read(sung)[0] if sung else s
@@ -229,7 +230,7 @@ class Measures:
             found['moved'] = (found['sim'] - start) / max(1 - start, 1e-3)
         found.update(pitch_agreement(self.of('pitch', was), self.of('pitch', aligned)))
         found['ovrl_source'], found['ovrl'] = self.of('quality', s)['ovrl'], self.of('quality', c)['ovrl']
-        said, heard = self.of('words', A.read(spoken or source)[0], language), self.of('words', c, language)
+        said, heard = text or self.of('words', A.read(spoken or source)[0], language), self.of('words', c, language)
         found['cer'] = character_error(said, heard)
         found['cer_source'] = character_error(said, self.of('words', s, language))
         if found['cer'] is not None:

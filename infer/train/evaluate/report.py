@@ -243,10 +243,11 @@ class Report:
         lines, clean = self.pick('voice'), self.pick('voice', condition='clean')
         names = {'clean': 'clean', **{c: c for c in CONDITIONS}}
         return PAGE.format(
-            version=self.facts['version'], bars=found, missed='\n'.join(f'- {m}' for m in missed) or 'Nothing.',
+            version=self.facts['version'], processor=self.facts['processor'], bars=found, missed='\n'.join(f'- {m}' for m in missed) or 'Nothing.',
             clean=len(clean), conditions=len(lines) - len(clean), strangers=len(self.pick('voice', 'stranger')),
             files=', '.join(f'{k} {v:g} MB' for k, v in self.facts['files_mb'].items()),
             language=grouped(clean, 'language', lambda x: x['lang'], LANGUAGES), sex=grouped(clean, 'speaker → voice', lambda x: f'{SEXES[x["sex"]]} → {SEXES[x["target_sex"]]}'),
+            cs_source=f"{np.mean(values([x for x in clean if x['lang'] == 'cs'], 'cer_source')):.0%}",
             condition=grouped(lines, 'condition', lambda x: x['condition'], names),
             before=grouped(self.pick('first'), 'condition', lambda x: x['condition'], names) if self.pick('first') else 'Not measured.',
             voices=self.voices(), zero_shot=self.strangers(), shifts=self.shifts(), signal=self.signal(), failures=self.failures())
@@ -264,7 +265,7 @@ project's own judge: [infer/train/evaluate](../../../infer/train/evaluate/README
 
 ## Against the bars
 
-On the clean clips. First voice and WORLD (pitch ratio, formant warp, mean spectrum) take the same clips to the first voice's targets. CPU as `autovoiced bench` gives it on the machine that wrote this: it is higher on a busy one. Model files: {files}.
+On the clean clips. First voice and WORLD (pitch ratio, formant warp, mean spectrum) take the same clips to the first voice's targets. CPU as `autovoiced bench` gives it on the machine that wrote this ({processor}): it is higher on a busy one. Model files: {files}.
 
 {bars}
 
@@ -276,7 +277,8 @@ On the clean clips. First voice and WORLD (pitch ratio, formant warp, mean spect
 
 ## By language
 
-What Whisper base makes of the source is the truth that CER is held against; in Czech that is itself poor. It sometimes repeats itself without end, which gives one clip a CER above 1.
+Whisper base listens. In Czech what the actors were given to say is the truth that CER is held against, of which Whisper gets {cs_source} of the letters of the source wrong already; elsewhere, where nothing is
+written down, what it makes of the clean source. It sometimes repeats itself without end, which gives one clip a CER above 1.
 
 {language}
 
