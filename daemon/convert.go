@@ -108,7 +108,7 @@ func (s *studio) convert(ctx context.Context, in, out string, o ConvertOptions) 
 	}
 	contract := engine.Contract()
 	if have, takes := len(o.Embedding), contract.SpeakerSize(); o.Embedding != nil && have != takes {
-		return Result{}, fmt.Errorf("%w: the embedding has %d values, expected the %d that pack %s takes", song.ErrOption, have, takes, contract.Name)
+		return Result{}, fmt.Errorf("%w has %d values, expected the %d that pack %s takes", errEmbedding, have, takes, contract.Name)
 	}
 	if o.Embedding != nil {
 		target.Embedding = o.Embedding

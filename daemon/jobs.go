@@ -46,6 +46,7 @@ type job struct {
 	folder  string
 	song    string // path
 	options wire.Convert
+	given   given
 	cancel  context.CancelFunc
 	ctx     context.Context
 
@@ -132,11 +133,11 @@ func (j *jobs) release(folder string) {
 }
 
 // add queues a song that has come.
-func (j *jobs) add(folder, path, name string, options wire.Convert) (wire.Job, *wire.Error) {
-	one := &job{folder: folder, song: path, options: options, came: time.Now(), changed: make(chan struct{})}
+func (j *jobs) add(u *songUpload) (wire.Job, *wire.Error) {
+	one := &job{folder: u.folder, song: u.path, options: u.options, given: u.given, came: time.Now(), changed: make(chan struct{})}
 	one.ctx, one.cancel = context.WithCancel(j.ctx)
-	one.look = wire.Job{ID: jobID(), Name: name, State: wire.JobQueued, Created: time.Now().UTC()}
-	if d, err := media.Open(path); err == nil { // it was opened before; this is for its length
+	one.look = wire.Job{ID: jobID(), Name: u.name, State: wire.JobQueued, Created: time.Now().UTC()}
+	if d, err := media.Open(u.path); err == nil { // it was opened before; this is for its length
 		one.look.AudioSeconds = float64(d.Frames()) / float64(d.Rate())
 		_ = d.Close() // it was only read
 	}
@@ -322,6 +323,7 @@ func (j *jobs) convert(one *job) (r Result, err error) {
 	o := ConvertOptions{
 		Voice: one.options.Voice, Preset: one.options.Preset, Pitch: one.options.Pitch, Rate: one.options.SampleRate, PCM: samplesOf[one.options.Samples],
 		VocalGainDB: one.options.VocalGainDB, MusicGainDB: one.options.MusicGainDB,
+		Embedding: one.given.embedding, F0: one.given.f0,
 		Progress: func(p song.Progress) { j.progress(one, p) },
 	}
 	if one.options.Profile != "" {
@@ -424,6 +426,10 @@ func (one *job) fault(err error) *wire.Error {
 		return &own
 	case errors.Is(err, song.ErrSong):
 		return wire.Errorf(wire.CodeBadAudio, "song", "%s", text)
+	case errors.Is(err, song.ErrF0):
+		return wire.Errorf(wire.CodeBadParam, partF0, "%s", text)
+	case errors.Is(err, errEmbedding):
+		return wire.Errorf(wire.CodeBadParam, partEmbedding, "%s", text)
 	case errors.Is(err, song.ErrOption):
 		return wire.Errorf(wire.CodeBadParam, "options", "%s", text)
 	case errors.Is(err, infer.ErrUnknownVoice), errors.Is(err, ErrNoProfile):

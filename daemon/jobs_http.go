@@ -149,9 +149,14 @@ func (d *Daemon) serveJobResult(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.Close() //nolint:errcheck // it was only read
+	written, err := f.Stat()
+	if err != nil {
+		writeNoJob(w, r)
+		return
+	}
 	w.Header().Set("Content-Type", "audio/"+look.Result.Format)
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": resultName(look)}))
-	http.ServeContent(patientWriter{w, http.NewResponseController(w)}, r, "", *look.Expires, f)
+	http.ServeContent(patientWriter{w, http.NewResponseController(w)}, r, "", written.ModTime(), f)
 }
 
 // resultName is what the result may be called: after the song and the voice.

@@ -136,6 +136,9 @@ func TestJobFromSongToResult(t *testing.T) {
 	if said := header.Get("Content-Disposition"); header.Get("Content-Type") != "audio/flac" || !strings.Contains(said, "song (tiny-low).flac") {
 		t.Errorf("the result is %q, %q", header.Get("Content-Type"), said)
 	}
+	if written, err := http.ParseTime(header.Get("Last-Modified")); err != nil || time.Since(written) < 0 || time.Since(written) > time.Minute {
+		t.Errorf("last modified %q, %v", header.Get("Last-Modified"), err)
+	}
 	if result.Format() != media.FLAC || result.Rate() != 24000 || result.Frames() != 24000 {
 		t.Errorf("%v of %d frames at %d Hz", result.Format(), result.Frames(), result.Rate())
 	}

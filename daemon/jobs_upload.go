@@ -24,6 +24,7 @@ const songStall = 30 * time.Second
 type songUpload struct {
 	folder  string
 	options wire.Convert
+	given   given
 	name    string
 	path    string // "" while there is none
 }
@@ -51,7 +52,7 @@ func (d *Daemon) receiveSong(w http.ResponseWriter, r *http.Request) (wire.Job, 
 	_ = deadlines.SetWriteDeadline(time.Now().Add(answerTimeout)) // a server of ours has deadlines
 	var made wire.Job
 	if werr == nil {
-		made, werr = d.jobs.add(folder, u.path, u.name, u.options)
+		made, werr = d.jobs.add(u)
 	}
 	if werr != nil {
 		d.jobs.release(folder)
@@ -113,6 +114,9 @@ func (u *songUpload) take(part *multipart.Part) error {
 		u.path = filepath.Join(u.folder, "song")
 		return writePart(u.path, part)
 	}
+	if taken, err := u.given.take(part); taken {
+		return err
+	}
 	_, err := io.Copy(io.Discard, part)
 	return err
 }
@@ -131,7 +135,10 @@ func (u *songUpload) check(d *Daemon) *wire.Error {
 		return wire.Errorf(wire.CodeInternal, "", "%v", err)
 	}
 	if long := stream.FramesToTime(uint64(frames), rate); frames > 0 && long < song.Shortest {
-		return wire.Errorf(wire.CodeBadAudio, "song", "%s: %v of sound, at least %v are needed", u.name, long, song.Shortest)
+		return wire.Errorf(wire.CodeBadAudio, "song", "%s: %v of sound, at least %v are needed", u.name, long.Round(time.Millisecond), song.Shortest)
+	}
+	if err := song.CheckF0(u.given.f0, frames, rate); err != nil {
+		return wire.Errorf(wire.CodeBadParam, partF0, "%v", err)
 	}
 	for param, name := range map[string]string{"voice": u.options.Voice, "profile": u.options.Profile} {
 		if name == "" {

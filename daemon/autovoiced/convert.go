@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -104,8 +102,8 @@ func (c *convertCmd) options() (o daemon.ConvertOptions, err error) {
 	if c.Preset == wire.PresetLive && (c.F0 != "" || c.WriteF0 != "" || c.Embedding != "" || c.Rate != 0 || c.VocalGain != 0 || c.MusicGain != 0) {
 		return o, codedf(exitUsage, "--preset live is exactly what one hears live: it goes without --f0, --write-f0, --embedding, --rate, --vocal-gain and --music-gain")
 	}
-	if c.Format == "flac" || c.Format == "" && strings.EqualFold(filepath.Ext(c.Out), media.FLAC.Extension()) {
-		o.Format = media.FLAC
+	if o.Format, err = c.format(); err != nil {
+		return o, coded(exitUsage, err)
 	}
 	if o.Format == media.FLAC && o.PCM == dsp.F32LE {
 		return o, codedf(exitUsage, "--samples f32: FLAC holds s16 or s24")
@@ -123,13 +121,29 @@ func (c *convertCmd) options() (o daemon.ConvertOptions, err error) {
 	return o, nil
 }
 
+// format is what the flag says, or else the name of the result.
+func (c *convertCmd) format() (media.Format, error) {
+	switch c.Format {
+	case "wav":
+		return media.WAV, nil
+	case "flac":
+		return media.FLAC, nil
+	}
+	f, err := media.OutputOf(c.Out)
+	if err != nil {
+		return f, fmt.Errorf("%w; give another name, or --format for a file of that name", err)
+	}
+	return f, nil
+}
+
 func readEmbedding(path string) (values []float32, err error) {
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(data, &values); err != nil || len(values) == 0 {
-		return nil, fmt.Errorf("%s: expected a JSON list of numbers, as in [0.1, -0.2], found %.40q", path, data)
+	defer f.Close() //nolint:errcheck // it was only read
+	if values, err = daemon.ReadEmbedding(f); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return values, nil
 }

@@ -106,6 +106,11 @@ func TestSuggestions(t *testing.T) {
 			t.Errorf("%s: %s, want %s in it", args, got, want)
 		}
 	}
+	for text, want := range map[string]string{"no such flag": "no such flag; `", `did you mean "live"?`: "\"live\"? `"} {
+		if got := misspelt(errors.New(text)).Error(); !strings.Contains(got, want) {
+			t.Errorf("%s, want %s in it", got, want)
+		}
+	}
 	if err := errors.New("another fault"); suggested(nil, nil, err) != err {
 		t.Error("another error is changed")
 	}

@@ -70,7 +70,7 @@ func run(args []string, out, errOut *os.File) int {
 		err = fmt.Errorf("--version goes without a command, not with %s", parsed.Command())
 	}
 	if err != nil {
-		complain(errOut, fmt.Errorf("%w; `autovoiced help` lists what there is", suggested(parser, args, err)))
+		complain(errOut, misspelt(suggested(parser, args, err)))
 		return exitUsage
 	}
 	ctx, stop := signals(errOut)
@@ -125,6 +125,15 @@ func suggested(parser *kong.Kong, args []string, err error) error {
 		return again
 	}
 	return err
+}
+
+// misspelt says where what there is can be read.
+func misspelt(err error) error {
+	joint := ";"
+	if strings.HasSuffix(err.Error(), "?") {
+		joint = ""
+	}
+	return fmt.Errorf("%w%s `autovoiced help` lists what there is", err, joint)
 }
 
 func complain(w io.Writer, err error) {

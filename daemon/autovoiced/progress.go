@@ -27,7 +27,9 @@ func (c *convertCmd) progress(e *env) progress {
 	case c.JSON:
 		return &jsonProgress{out: e.out}
 	case term.IsTerminal(int(e.errOut.Fd())):
-		return &barProgress{out: e.errOut}
+		b := &barProgress{out: e.errOut}
+		b.draw("opening the voice and the models of songs …") // seconds, in which nothing else would be seen
+		return b
 	}
 	return noProgress{}
 }
@@ -101,7 +103,10 @@ func (b *barProgress) show(p song.Progress) {
 	if err != nil {
 		width = 80
 	}
-	lines := progressBars(p, width)
+	b.draw(progressBars(p, width)...)
+}
+
+func (b *barProgress) draw(lines ...string) {
 	var text strings.Builder
 	if b.lines > 0 {
 		fmt.Fprintf(&text, "\x1b[%dA", b.lines)
@@ -148,13 +153,14 @@ func progressBar(name string, done, speed float64, left time.Duration, width int
 	wide := max(5, min(40, width-1-progressTexts))
 	n := int(float64(wide) * done)
 	line := fmt.Sprintf("%-13s  %s%s  %3.0f %%", name, strings.Repeat("█", n), strings.Repeat("·", wide-n), 100*done)
+	times, rest := "", ""
 	if speed > 0 {
-		line += fmt.Sprintf("   %6.1f×", speed)
+		times = fmt.Sprintf("%.1f×", speed)
 	}
 	if left > 0 {
-		line += fmt.Sprintf("   %s left", clockText(left))
+		rest = clockText(left) + " left"
 	}
-	return line
+	return strings.TrimRight(line+fmt.Sprintf("   %7s   %s", times, rest), " ")
 }
 
 func clockText(d time.Duration) string {

@@ -115,6 +115,10 @@ func TestE2EBadSongs(t *testing.T) {
 		})
 	}
 	autovoiced(t, "convert", sample, "-o", sample).wantFailure(t, exitUsage, "the song itself")
+	for _, name := range []string{"x.mp3", "x.ogg"} { // a WAV file by that name would deceive
+		autovoiced(t, "convert", sample, "-o", filepath.Join(t.TempDir(), name)).wantFailure(t, exitUsage, name, "WAV and FLAC", "--format")
+	}
+	autovoiced(t, "stream", sample, "-o", filepath.Join(t.TempDir(), "x.flac")).wantFailure(t, exitUsage, "x.flac", "WAV")
 	autovoiced(t, "convert", sample, "-o", "/proc/x.wav").wantFailure(t, exitFile, "/proc")
 	autovoiced(t, "convert", sample, "-o", filepath.Join(t.TempDir(), "missing", "x.wav")).wantFailure(t, exitFile, "there is no folder", "missing")
 }

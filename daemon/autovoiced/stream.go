@@ -15,11 +15,12 @@ import (
 	"github.com/autovoiced/autovoiced/daemon/autovoiced/dash"
 	"github.com/autovoiced/autovoiced/dsp"
 	"github.com/autovoiced/autovoiced/stream"
+	"github.com/autovoiced/autovoiced/stream/media"
 )
 
 type streamCmd struct {
 	In       string        `arg:"" help:"Recording to send, WAV, FLAC, MP3 or Ogg Vorbis."`
-	Out      string        `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write what comes back."`
+	Out      string        `short:"o" required:"" placeholder:"OUT.wav" help:"Where to write what comes back, as WAV."`
 	URL      string        `name:"url" placeholder:"URL" help:"The daemon; the one of the settings unless told."`
 	Token    string        `placeholder:"TOKEN" help:"The daemon's token; the one of the settings unless told."`
 	Voice    string        `placeholder:"NAME" help:"A voice of the daemon; its default unless told."`
@@ -40,6 +41,9 @@ func (c *streamCmd) Run(e *env) error {
 	cfg, err := e.config()
 	if err != nil {
 		return err
+	}
+	if f, err := media.OutputOf(c.Out); err != nil || f != media.WAV {
+		return codedf(exitUsage, "%s: what comes back is written as WAV; name it so", c.Out)
 	}
 	if c.URL == "" {
 		c.URL, c.Token = serverURL(cfg.HTTP.Listen), first(c.Token, cfg.HTTP.Token)

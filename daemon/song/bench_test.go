@@ -37,7 +37,7 @@ func BenchmarkSong(b *testing.B) {
 // run in a process of its own.
 func BenchmarkMemory(b *testing.B) {
 	wanted(b)
-	for _, minutes := range []int{3, 60} {
+	for _, minutes := range []int{3, 12, 60} {
 		b.Run(fmt.Sprintf("%dmin", minutes), func(b *testing.B) {
 			in := filepath.Join(b.TempDir(), "song.wav")
 			composeSong(b, in, time.Duration(minutes)*time.Minute)

@@ -15,8 +15,8 @@ const (
 	pathNear       = 0.03 // octaves between the two that count as one pitch (standard deviation)
 	pathBar        = 0.12 // what a voice must be worth beyond dsp's bar for that,
 	pathBarParted  = 0.32 // and out of music
-	pathSwitch     = 0.14 // cost between voice and none
-	pathJump       = 0.45 // cost of each octave between neighbouring moments,
+	pathSwitch     = 0.09 // cost between voice and none
+	pathJump       = 1.0  // cost of each octave between neighbouring moments,
 	pathFar        = 0.4  // up to this, so that a singer may leap
 
 	pathAway     = 0.5 // cost of each octave further than pathRange from the voice's register,

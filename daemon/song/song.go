@@ -264,7 +264,7 @@ const Shortest = 50 * time.Millisecond
 
 func (j *job) checkLength(frames int64) error {
 	if d := stream.FramesToTime(uint64(frames), j.rate); d < Shortest {
-		return fmt.Errorf("%w: %s: %v of sound, at least %v are needed", ErrSong, j.in, d, Shortest)
+		return fmt.Errorf("%w: %s: %v of sound, at least %v are needed", ErrSong, j.in, d.Round(time.Millisecond), Shortest)
 	}
 	return nil
 }
@@ -275,12 +275,17 @@ func (j *job) checkF0() error {
 	if frames == 0 && j.song != nil {
 		frames = j.song.Frames()
 	}
-	if j.o.F0 == nil || frames == 0 {
+	return CheckF0(j.o.F0, frames, j.rate)
+}
+
+// CheckF0 says whether Options.F0 fits a song of so many frames: ErrF0. nil fits each, and all fit a song of unknown length, 0.
+func CheckF0(f0 []float32, frames int64, rate int) error {
+	if f0 == nil || frames == 0 {
 		return nil
 	}
-	need := int(frames * curveRate / int64(j.rate))
-	if have := len(j.o.F0); have < need || have > need+2*curveRate {
-		return fmt.Errorf("%w: %d values beside a song of %.2f s, expected %d: one each 10 ms", ErrF0, have, seconds(frames, j.rate), need)
+	need := int(frames * curveRate / int64(rate))
+	if have := len(f0); have < need || have > need+2*curveRate {
+		return fmt.Errorf("%w: %d values beside a song of %.2f s, expected %d: one each 10 ms", ErrF0, have, seconds(frames, rate), need)
 	}
 	return nil
 }

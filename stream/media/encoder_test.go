@@ -228,6 +228,19 @@ func TestOutputsThatCannotBe(t *testing.T) {
 	}
 }
 
+func TestAResultIsWhatItsNameSays(t *testing.T) {
+	for name, want := range map[string]Format{"a.wav": WAV, "a.WAVE": WAV, "a.Flac": FLAC, "/dev/stdout": WAV, "b.mp3/a": WAV} {
+		if got, err := OutputOf(name); got != want || err != nil {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"a.mp3", "a.ogg", "a.opus", "a.wav.part"} {
+		if got, err := OutputOf(name); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v, %v, want an error", name, got, err)
+		}
+	}
+}
+
 func TestClippingIsCounted(t *testing.T) {
 	for _, format := range []Format{WAV, FLAC} {
 		path := filepath.Join(t.TempDir(), "x")

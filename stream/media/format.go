@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 )
 
 // Format is a kind of file.
@@ -28,15 +30,16 @@ func (f Format) Extension() string {
 	return [...]string{WAV: ".wav", FLAC: ".flac", MP3: ".mp3", Vorbis: ".ogg"}[f]
 }
 
-// ParseOutput finds a format that can be written by its name, wav or flac.
-func ParseOutput(name string) (Format, error) {
-	switch name {
-	case "wav":
+// OutputOf is the format that the name of a result asks for: WAV where it has no ending. What is not what its name says helps nobody.
+func OutputOf(path string) (Format, error) {
+	switch ending := strings.ToLower(filepath.Ext(path)); ending {
+	case "", ".wav", ".wave":
 		return WAV, nil
-	case "flac":
+	case FLAC.Extension():
 		return FLAC, nil
+	default:
+		return 0, fmt.Errorf("%s: what can be written is WAV and FLAC, not %q", path, ending)
 	}
-	return 0, fmt.Errorf("format %q, possible are wav and flac", name)
 }
 
 var openers = [...]func(io.ReadSeeker) (info, codec, error){WAV: openWAV, FLAC: openFLAC, MP3: openMP3, Vorbis: openVorbis}
