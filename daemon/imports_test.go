@@ -43,9 +43,9 @@ var mayImport = map[string]struct {
 
 // outside lists the libraries that only some packages may know, and why.
 var outside = []struct {
-	library string
-	only    []string
-	why     string
+	path string
+	only []string
+	why  string
 }{
 	{"github.com/yalue/onnxruntime_go", []string{"infer"}, "only infer knows ONNX Runtime: another runtime changes one room"},
 	{"github.com/goccy/go-yaml", []string{"daemon"}, "only daemon reads YAML: the rooms have Config structs"},
@@ -99,7 +99,7 @@ func TestImportsPointDown(t *testing.T) {
 				t.Errorf("%s imports %s: %s", name, ours, rule.why)
 			}
 			for _, o := range outside {
-				if (path == o.library || strings.HasPrefix(path, o.library+"/")) && !slices.Contains(o.only, name) {
+				if (path == o.path || strings.HasPrefix(path, o.path+"/")) && !slices.Contains(o.only, name) {
 					t.Errorf("%s imports %s: %s", name, path, o.why)
 				}
 			}

@@ -45,7 +45,7 @@ func (p *Profiles) Export(name, to string) error {
 		return fmt.Errorf("profile %s: %w", name, err)
 	}
 	if _, err := os.Lstat(to); err == nil {
-		return fmt.Errorf("export to %s: %w", to, fs.ErrExist)
+		return takenError(fmt.Sprintf("%s is there already; remove it first, or choose another name", to))
 	}
 	part, err := os.CreateTemp(filepath.Dir(to), "."+filepath.Base(to)+"-")
 	if err != nil {

@@ -61,7 +61,7 @@ func TestExportAndImport(t *testing.T) {
 	clean(t, elsewhere, "original")
 
 	err = elsewhere.Export("original", filepath.Join(dir, "c.zip"))
-	wantWords(t, err, "c.zip", "exists")
+	wantWords(t, err, "c.zip", "already")
 	err = elsewhere.Export("original", filepath.Join(dir, "c.rar"))
 	wantWords(t, err, "c.rar", ".zip", ".tar.gz")
 	err = elsewhere.Export("original", filepath.Join(dir, "none", "c.zip"))

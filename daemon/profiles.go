@@ -99,7 +99,7 @@ func (p *Profiles) free(cfg infer.Config, name string) error {
 		return closed
 	}
 	if err == nil {
-		return fmt.Errorf("%q is the name of a built-in voice; choose another for the profile: %w", name, fs.ErrExist)
+		return takenError(fmt.Sprintf("%q is the name of a built-in voice; choose another for the profile", name))
 	}
 	if _, err := os.Lstat(p.Folder(name)); err == nil {
 		return alreadyThere(name)
@@ -108,8 +108,15 @@ func (p *Profiles) free(cfg infer.Config, name string) error {
 }
 
 func alreadyThere(name string) error {
-	return fmt.Errorf("there is a profile %q already; remove it first, or choose another name: %w", name, fs.ErrExist)
+	return takenError(fmt.Sprintf("there is a profile %q already; remove it first, or choose another name", name))
 }
+
+// takenError is an fs.ErrExist that says by itself what is the matter.
+type takenError string
+
+func (e takenError) Error() string { return string(e) }
+
+func (takenError) Is(target error) bool { return target == fs.ErrExist }
 
 // Add makes a profile of recordings. Its verdicts are warnings; recordings that do not serve are a
 // *RefusedError, and nothing is kept.

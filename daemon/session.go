@@ -21,9 +21,6 @@ const (
 	kindConvert = "convert"
 )
 
-// overloadRun is how many chunks in a row must take longer than they last before anybody is told.
-const overloadRun = 20
-
 // session is one speaker: a voice with the stages around it, through which one signal after another runs.
 // The sound card, a client and a file differ in their source and sink and in nothing else.
 type session struct {
@@ -194,7 +191,8 @@ func (s *session) close() error {
 func (s *session) attend(ctx context.Context, notice func(*wire.Notice)) {
 	health := time.NewTicker(time.Second)
 	defer health.Stop()
-	told, due := false, s.timings.tick()
+	var over overload
+	due := s.timings.tick()
 	for {
 		select {
 		case <-ctx.Done():
@@ -206,29 +204,22 @@ func (s *session) attend(ctx context.Context, notice func(*wire.Notice)) {
 			due = s.timings.tick()
 		case <-health.C:
 			s.dismiss()
-			over := s.overload()
-			if over != nil && !told {
-				notice(over)
+			if load := s.load(); over.begins(load) {
+				notice(&wire.Notice{
+					Code: wire.NoticeOverload, Count: load.Overloads,
+					Message: fmt.Sprintf("conversion takes %.0f %% of the audio's time", load.Mean),
+				})
 			}
-			told = over != nil
 		}
 	}
 }
 
-// overload is what to say when many chunks in a row took longer than they last; nil when they did not.
-func (s *session) overload() *wire.Notice {
-	p := s.pipeline.Load()
-	if p == nil {
-		return nil
+// load is nothing while nothing runs.
+func (s *session) load() stream.Load {
+	if p := s.pipeline.Load(); p != nil {
+		return p.Snapshot().Load
 	}
-	load := p.Snapshot().Load
-	if load.Run < overloadRun {
-		return nil
-	}
-	return &wire.Notice{
-		Code: wire.NoticeOverload, Count: load.Overloads,
-		Message: fmt.Sprintf("conversion takes %.0f %% of the audio's time", load.Mean),
-	}
+	return stream.Load{}
 }
 
 // rate is how often something is done, changed from outside.
