@@ -177,7 +177,6 @@ func (c *connection) serve() error {
 	if werr := c.d.sessions.add(s); werr != nil {
 		return errors.Join(werr, s.close())
 	}
-	defer c.d.sessions.remove(s)
 	return errors.Join(c.converse(start), s.close())
 }
 
@@ -292,8 +291,12 @@ func (c *connection) close(err error) {
 		c.out.post(e)
 		code, reason = e.Code.Close(), string(e.Code)
 	}
-	c.out.finish(code, reason)
 	release := context.AfterFunc(c.d.hard, c.out.interrupt)
+	_ = c.out.await(context.Background(), 0) // its ledger settles; the writer tells its error below
+	if c.session != nil {
+		c.d.sessions.remove(c.session) // before the client knows, who may be waiting for the place
+	}
+	c.out.finish(code, reason)
 	<-c.out.dead
 	release()
 	c.d.absent.forget(c)
