@@ -117,6 +117,24 @@ func TestE2EPageLongerDelay(t *testing.T) {
 	wantNoFaults(t, b)
 }
 
+// Who stops while the browser still opens the microphone, and starts again, has one conversation and nothing to be told of.
+func TestE2EPageStartedAgain(t *testing.T) {
+	s := startService(t)
+	b := webtest.Open(t, microphone(t))
+	b.Go(s.url)
+	b.Until("the list of voices", voices)
+	webtest.Eval[any](b, `{ const it = document.getElementById("start"); it.click(); it.click(); it.click(); }`)
+	b.Until("the voice to speak", isLive)
+	tripsPast(b, 50)
+	eventually(t, "one conversation", func() bool {
+		return webtest.Eval[int](b, `fetch("/v1/status").then((r) => r.json()).then((s) => s.sessions.length)`) == 1
+	})
+	if said := webtest.Eval[string](b, notices); strings.TrimSpace(said) != "" {
+		t.Errorf("the page says %q", said)
+	}
+	wantNoFaults(t, b)
+}
+
 // The controls reach the daemon while the voice speaks.
 func TestE2EPageControls(t *testing.T) {
 	s := startService(t)

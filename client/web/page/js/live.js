@@ -7,6 +7,8 @@ const RETRIES = [0, 200, 500, 1000, 2000, 3000]; // ms before each attempt to ge
 const OPENING = 5000; // ms within which a sound card has to open; Firefox waits for one for ever
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
+const stopped = () => new DOMException("stopped", "AbortError");
+
 // Live is the conversation: microphone, worklet, worker, daemon, headphones. It tells what happens by events:
 // "state" (off, starting, live, lost), "ready", "timing", "notice", "fault", "trip", "take", "microphone",
 // "stumbling" (the sound card's buffer is too short for this computer).
@@ -51,8 +53,10 @@ export class Live extends EventTarget {
       await this.#openContext();
       await this.#openMicrophone();
       await call("/v1/status"); // a socket cannot say why it is refused; this can
+      if (this.#choice !== choice || this.state === "off") throw stopped();
       this.#openStream();
     } catch (err) {
+      if (this.#choice !== choice || this.state === "off") return; // stopped meanwhile, and perhaps started again
       this.stop();
       throw err;
     }
@@ -67,6 +71,7 @@ export class Live extends EventTarget {
     }
     this.context = context;
     await context.audioWorklet.addModule(new URL("voice.worklet.js", import.meta.url));
+    if (this.context !== context) throw stopped();
     const node = new AudioWorkletNode(context, "voice", {
       channelCount: 1,
       channelCountMode: "explicit",
@@ -82,11 +87,13 @@ export class Live extends EventTarget {
     this.setMuted(this.muted);
     if (this.#choice.output) await this.setOutput(this.#choice.output).catch(() => {}); // gone since: the default one plays
     await Promise.race([context.resume(), new Promise((done) => setTimeout(done, OPENING))]);
+    if (this.context !== context) throw stopped();
     if (context.state === "suspended") throw new Fault("no_output", "the browser opens no sound output; plug in headphones, or choose others below");
   }
 
   async #openMicrophone() {
     if (!navigator.mediaDevices?.getUserMedia) throw new Fault("unsecured", "no microphone without https");
+    const context = this.context;
     const { input, echo, noise, gain } = this.#choice;
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: {
@@ -98,13 +105,13 @@ export class Live extends EventTarget {
         autoGainControl: Boolean(gain),
       },
     });
-    if (!this.context) {
+    if (this.context !== context) {
       for (const track of stream.getTracks()) track.stop(); // stopped while the browser was asking
-      throw new DOMException("stopped", "AbortError");
+      throw stopped();
     }
     this.#closeMicrophone();
     [this.#track] = stream.getAudioTracks();
-    this.#source = new MediaStreamAudioSourceNode(this.context, { mediaStream: stream });
+    this.#source = new MediaStreamAudioSourceNode(context, { mediaStream: stream });
     this.#source.connect(this.said);
     this.#track.onended = () => {
       this.#tell("fault", new Fault("", "the microphone has gone; plug it in again, or choose another one below"));
