@@ -13,7 +13,8 @@ func hill(bins int) []float64 {
 	db := make([]float64, bins)
 	for k := range db {
 		octaves := math.Log2(max(float64(k)*12000/float64(bins-1), 20) / 500)
-		db[k] = 3 - 6/(1+math.Exp(-2*octaves)) + 8*math.Exp(-math.Pow(octaves-2.6, 2)/0.5)
+		up := octaves - 2.6
+		db[k] = 3 - 6/(1+math.Exp(-2*octaves)) + 8*math.Exp(-2*up*up)
 	}
 	return db
 }
