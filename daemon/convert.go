@@ -111,7 +111,7 @@ func (s *studio) convert(ctx context.Context, in, out string, o ConvertOptions) 
 		return Result{}, fmt.Errorf("%w has %d values, expected the %d that pack %s takes", errEmbedding, have, takes, contract.Name)
 	}
 	if o.Embedding != nil {
-		target.Embedding = o.Embedding
+		target.Embedding, target.Tone = o.Embedding, nil // the tone is what the other one lacks
 	}
 	if err := engine.Prepare(contract.Run(math.MaxInt)); err != nil {
 		return Result{}, voiceError(err)

@@ -29,6 +29,7 @@ const (
 	verdictClipped  = "clipped"
 	verdictNoisy    = "noisy"
 	verdictSpeakers = "several_speakers"
+	verdictNoTone   = "no_tone"
 )
 
 // Verdict is something that is wrong with the recordings of a speaker.
@@ -76,6 +77,7 @@ type Study struct {
 	SpeechSeconds float64   `json:"speech_seconds"`
 	Encoder       Encoder   `json:"encoder"`
 	Embedding     []float32 `json:"embedding"`
+	Tone          []float32 `json:"tone,omitempty"` // see infer.Target; of the pack that spoke as the profile when it was made
 	Clips         []Clip    `json:"clips"`
 	Verdicts      []Verdict `json:"verdicts,omitempty"`
 }
@@ -88,22 +90,22 @@ type Encoder struct {
 
 // Target is the speaker under a name.
 func (s *Study) Target(name string) infer.Target {
-	return infer.Target{Name: name, Embedding: s.Embedding, MedianHz: s.MedianHz}
+	return infer.Target{Name: name, Embedding: s.Embedding, MedianHz: s.MedianHz, Tone: s.Tone}
 }
 
 // Hear makes a target of recordings without keeping them. What is wrong with them stands in the
 // verdicts; when it is too much, the error is a *RefusedError.
 func Hear(ctx context.Context, cfg Config, paths []string) (*Study, error) {
-	s, _, err := hear(ctx, cfg.Infer, paths)
+	s, _, err := hear(ctx, cfg, paths)
 	return s, err
 }
 
 // hear also returns the clips that the study is made of, in its order.
-func hear(ctx context.Context, cfg infer.Config, paths []string) (study *Study, kept []*clip, err error) {
+func hear(ctx context.Context, cfg Config, paths []string) (study *Study, kept []*clip, err error) {
 	if len(paths) == 0 || len(paths) > maxClips {
 		return nil, nil, fmt.Errorf("%d recordings, expected 1 to %d", len(paths), maxClips)
 	}
-	encoder, err := infer.NewSpeakerEncoder(cfg)
+	encoder, err := infer.NewSpeakerEncoder(cfg.Infer)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -118,8 +120,14 @@ func hear(ctx context.Context, cfg infer.Config, paths []string) (study *Study, 
 			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	study, err = s.conclude()
-	return study, s.clips, err
+	if study, err = s.conclude(); err != nil {
+		return nil, nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	s.tune(cfg)
+	return study, s.clips, nil
 }
 
 // student gathers what clips say about a speaker.

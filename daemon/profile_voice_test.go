@@ -18,7 +18,12 @@ import (
 // putProfile makes a profile of an embedding instead of recordings, with no regard to its name.
 func putProfile(t *testing.T, name string, embedding []float32, medianHz float64) *Profile {
 	t.Helper()
-	pr := &Profile{Format: ProfileFormat, ID: newProfileID(), Name: name, Study: Study{Embedding: embedding, MedianHz: medianHz}}
+	return putStudy(t, name, Study{Embedding: embedding, MedianHz: medianHz})
+}
+
+func putStudy(t *testing.T, name string, study Study) *Profile {
+	t.Helper()
+	pr := &Profile{Format: ProfileFormat, ID: newProfileID(), Name: name, Study: study}
 	if err := OpenProfiles().put(name, pr.write); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +50,7 @@ func TestConvertWithAProfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pr := putProfile(t, "she", heard.Embedding, heard.MedianHz)
+	pr := putStudy(t, "she", Study{Embedding: heard.Embedding, MedianHz: heard.MedianHz, Tone: heard.Tone})
 	target, recorded := pr.Target(), heard.Target("reference")
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.wav")

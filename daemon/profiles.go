@@ -124,7 +124,7 @@ func (p *Profiles) Add(ctx context.Context, cfg Config, name string, paths []str
 	if err := p.free(cfg.Infer, name); err != nil { // before the work
 		return nil, err
 	}
-	study, clips, err := hear(ctx, cfg.Infer, paths)
+	study, clips, err := hear(ctx, cfg, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -306,6 +306,9 @@ func (s *Study) check() error {
 	if !(s.MedianHz >= 40 && s.MedianHz <= 1100) {
 		return fmt.Errorf("'median_hz' is %g, expected 40 to 1100", s.MedianHz)
 	}
+	if err := infer.CheckTone(s.Tone); err != nil {
+		return fmt.Errorf("'tone': %w", err)
+	}
 	if len(s.Clips) > maxClips {
 		return fmt.Errorf("%d 'clips', expected at most %d", len(s.Clips), maxClips)
 	}
@@ -384,7 +387,7 @@ func (p *Profiles) Refresh(ctx context.Context, cfg Config, name string) (*Profi
 	for _, c := range pr.Clips {
 		paths, was[c.File] = append(paths, filepath.Join(p.Folder(name), c.File)), c
 	}
-	study, _, err := hear(ctx, cfg.Infer, paths)
+	study, _, err := hear(ctx, cfg, paths)
 	if err != nil {
 		return nil, fmt.Errorf("profile %s: %w", name, err)
 	}

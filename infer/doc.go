@@ -15,7 +15,8 @@
 //	Engine          one loaded pack: contract, provider record, weights; safe from any goroutine
 //	Converter       one conversation with an engine (*Voice or *Passthrough): state, bound tensors,
 //	                one owner goroutine, no allocation once made
-//	SpeakerEncoder  hears who speaks in recordings; with a pitch, that is a Target to speak as
+//	SpeakerEncoder  hears who speaks in recordings; with a pitch, that is a Target to speak as, and
+//	                FitTone adds what the voice's sound lacks of the speaker's
 //
 // Several sessions share one engine's weights: each binds its own tensors to the one ONNX Runtime
 // session through I/O binding, twice, so that the state written by one run is the state read by

@@ -15,6 +15,19 @@ type Target struct {
 	Embedding []float32
 	// MedianHz is the pitch that the speaker is at home at, where the automatic shift goes.
 	MedianHz float64
+	// Tone is what the voice's sound lacks of the speaker's, as gains in dB of ToneBands bands, see FitTone; empty for none. It is
+	// shared, as Embedding is.
+	Tone []float32
+}
+
+// speaking is a target made ready to be spoken as.
+type speaking struct {
+	Target
+	filter []float32 // of its tone; nil for none
+}
+
+func (e *Engine) speaking(t Target) *speaking {
+	return &speaking{t, toneFilter(t.Tone, e.contract.SampleRateOut)}
 }
 
 // ErrWrongTarget is what a target wraps that a pack cannot speak as.
@@ -42,6 +55,9 @@ func (c *Contract) checkTarget(t Target) error {
 	}
 	if !(t.MedianHz >= minMedianHz && t.MedianHz <= maxMedianHz) {
 		return fmt.Errorf("%w: %s has a median pitch of %g Hz, expected %d to %d", ErrWrongTarget, t.Name, t.MedianHz, minMedianHz, maxMedianHz)
+	}
+	if err := CheckTone(t.Tone); err != nil {
+		return fmt.Errorf("%w: %s has %w", ErrWrongTarget, t.Name, err)
 	}
 	return nil
 }
@@ -81,7 +97,7 @@ func (v *Voice) SetTarget(t Target) error {
 	if err := v.engine.contract.checkTarget(t); err != nil {
 		return err
 	}
-	v.speaker.Store(&t)
+	v.speaker.Store(v.engine.speaking(t))
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (e *Engine) NewSession(voice string, o SessionOptions) (Converter, error) {
 	return e.NewTargetSession(t, o)
 }
 
-// Voice speaks with a pack's voice: log-mel and shifted pitch in, audio out.
+// Voice speaks with a pack's voice: log-mel and shifted pitch in, audio out, in the tone of the target.
 type Voice struct {
 	*session
 	mel   *dsp.Mel
@@ -44,8 +44,9 @@ type Voice struct {
 	seed  uint64
 	noise *dsp.Noise
 
-	speaker atomic.Pointer[Target] // who is to speak
-	speaks  *Target                // whose embedding is bound
+	speaker atomic.Pointer[speaking] // who is to speak
+	speaks  *speaking                // whose embedding is bound
+	tone    *dsp.FIR
 
 	speakerIn, hop, frame []float32
 }
@@ -73,8 +74,9 @@ func newVoice(e *Engine, speaker Target, o SessionOptions) (*Voice, error) {
 		hop:       make([]float32, c.HopIn),
 		frame:     make([]float32, c.Mel.Bands),
 		speakerIn: s.bound.in("speaker"),
+		tone:      dsp.NewFIR(toneTaps),
 	}
-	v.speaker.Store(&speaker)
+	v.speaker.Store(e.speaking(speaker))
 	if o.Live {
 		s.seat = e.batch.join(s.bound)
 	}
@@ -121,6 +123,7 @@ func (v *Voice) Convert(dst, src, f0 []float32) error {
 			clear(dst[i*out:])
 			return err
 		}
+		v.colour(dst[i*out : (i+g.hops)*out])
 		i += g.hops
 	}
 	return nil
@@ -150,6 +153,19 @@ func (v *Voice) listen(g *graph, at int, hop []float32, f0 float32) {
 	}
 }
 
+// colour gives hops that the model has said the target's tone. Another target's comes over the first of them.
+func (v *Voice) colour(hops []float32) {
+	n := len(v.bound.single.audio)
+	for ; len(hops) > 0; hops = hops[n:] {
+		hop := hops[:n]
+		v.tone.Process(hop, v.speaks.filter)
+		if len(v.speaks.filter) > 0 && !finite(hop) { // what was next to infinity
+			v.badOutput.Add(1)
+			clear(hop)
+		}
+	}
+}
+
 // Reset forgets the past signal: the model's state, the mel window, waiting f0, the noise's place.
 // What was learnt about the speaker's pitch stays: it is still the same speaker.
 func (v *Voice) Reset() {
@@ -158,10 +174,11 @@ func (v *Voice) Reset() {
 	clear(v.lag)
 	v.shift.reset()
 	v.noise.Seed(v.seed)
+	v.tone.Reset()
 }
 
 // Succeed makes the voice take over in mid-signal from another, as if it had heard all that the other has:
-// what the model remembers, the mel window, waiting f0, the noise's place. It says whether that was
+// what the model remembers, the mel window, waiting f0, the noise's place, what the tone's filter has heard. It says whether that was
 // possible, which takes a voice of the same engine; what is known of the speaker's pitch comes over from
 // any voice. It allocates nothing and is called by the goroutine that owns both.
 func (v *Voice) Succeed(previous any) bool {
@@ -176,6 +193,7 @@ func (v *Voice) Succeed(previous any) bool {
 	v.mel.Succeed(p.mel)
 	copy(v.lag, p.lag)
 	*v.noise = *p.noise
+	v.tone.Succeed(p.tone)
 	return true
 }
 

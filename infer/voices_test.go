@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func registry(t *testing.T, folder string) *Registry {
+func registry(t testing.TB, folder string) *Registry {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Models = folder

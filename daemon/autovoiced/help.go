@@ -68,7 +68,7 @@ var examples = map[string][]example{
 		{"autovoiced profiles import anna.zip --name anna-2", "where there is an anna already"},
 	},
 	"profiles refresh": {
-		{"autovoiced profiles refresh anna", "after an update, where anna is refused"},
+		{"autovoiced profiles refresh anna", "after an update, where anna is refused or has no tone"},
 	},
 	"devices": {
 		{"autovoiced devices", "what --input and --output may name"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,7 +22,7 @@ type profilesCmd struct {
 	Remove  profileRemove  `cmd:"" help:"Delete a profile and its recordings."`
 	Export  profileExport  `cmd:"" help:"Write a profile and its recordings to one file."`
 	Import  profileImport  `cmd:"" help:"Make a profile of an exported file."`
-	Refresh profileRefresh `cmd:"" help:"Hear a profile's recordings again, with the speaker encoder of this version."`
+	Refresh profileRefresh `cmd:"" help:"Hear a profile's recordings again, with the speaker encoder and the voice of this version."`
 }
 
 type profileAdd struct {
@@ -92,7 +93,7 @@ func remarks(pr *daemon.Profile, encoder string) []string {
 
 type profileShow struct {
 	Name string `arg:"" help:"A name from 'autovoiced profiles list'."`
-	JSON bool   `name:"json" help:"As JSON, with the embedding."`
+	JSON bool   `name:"json" help:"As JSON, with the embedding and the tone."`
 }
 
 // Run shows one profile.
@@ -106,9 +107,9 @@ func (c *profileShow) Run(e *env) error {
 		return writeIndented(e.out, pr)
 	}
 	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "name\t%s\nid\t%s\nfolder\t%s\ncreated\t%s\nmedian pitch\t%.0f Hz\nspeech\t%.1f s\nembedding\t%d values by %s %s\n",
+	fmt.Fprintf(w, "name\t%s\nid\t%s\nfolder\t%s\ncreated\t%s\nmedian pitch\t%.0f Hz\nspeech\t%.1f s\nembedding\t%d values by %s %s\ntone\t%s\n",
 		pr.Name, printable(pr.ID), profiles.Folder(pr.Name), pr.Created.Local().Format(time.DateTime), pr.MedianHz, pr.SpeechSeconds,
-		len(pr.Embedding), printable(pr.Encoder.Name), printable(pr.Encoder.ID))
+		len(pr.Embedding), printable(pr.Encoder.Name), printable(pr.Encoder.ID), toneText(pr.Tone))
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -124,6 +125,14 @@ func (c *profileShow) Run(e *env) error {
 		fmt.Fprintln(w)
 	}
 	return w.Flush()
+}
+
+// toneText is how far a tone goes.
+func toneText(tone []float32) string {
+	if len(tone) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%+.1f to %+.1f dB", slices.Min(tone), slices.Max(tone))
 }
 
 type profileRemove struct {

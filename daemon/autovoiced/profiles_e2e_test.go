@@ -51,7 +51,7 @@ func TestE2EProfiles(t *testing.T) {
 	if err := json.Unmarshal([]byte(autovoiced(t, "profiles", "list", "--json").wantSuccess(t).out), &kept); err != nil || len(kept) != 1 || kept[0].Name != "he" {
 		t.Errorf("%+v, %v", kept, err)
 	}
-	if out := autovoiced(t, "profiles", "show", "he").wantSuccess(t).out; !strings.Contains(out, "kumo-high.flac") || !strings.Contains(out, "dB") {
+	if out := autovoiced(t, "profiles", "show", "he").wantSuccess(t).out; !strings.Contains(out, "kumo-high.flac") || !strings.Contains(out, "tone") || !strings.Contains(out, "dB") {
 		t.Errorf("show:\n%s", out)
 	}
 	if out := autovoiced(t, "voices").wantSuccess(t).out; !strings.Contains(out, "he           profile") {
