@@ -127,7 +127,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 	s := singer(t, tinyVoice)
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.wav"), filepath.Join(dir, "out.wav")
-	writeSong(t, in, 44100, chord(44100, 10, 0.5, 0.5))
+	writeSong(t, in, 44100, chord(44100, 60, 0.5, 0.5)) // long beside progressEvery, in each stage
 	for _, moment := range []string{stream.StageSeparation, stream.StageMixing} {
 		ctx, cancel := context.WithCancel(t.Context())
 		o := Default()
