@@ -100,6 +100,10 @@ func (b *bench) passthrough(f *Figures) error {
 	if err != nil {
 		return err
 	}
+	if mode := &b.studio.cfg.Separation.Mode; *mode == stream.ModeModel { // it separates at the voice's own rate, and not at this one's
+		*mode = stream.ModeGate
+		defer func() { *mode = stream.ModeModel }()
+	}
 	var off, ratios, allocs []float64
 	for range benchPairs {
 		quiet, err := b.measure(name, benchChunks, 0, nil)
