@@ -11,9 +11,9 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// warmupHops are run before an engine is handed out, so that the first hop of a session costs as
-// much as any other.
-const warmupHops = 8
+// So many runs are made before an engine is handed out, so that the first hop of a session costs as much as any other. A core is warm
+// after as many hops, and a graph of many hops takes long there: it runs as often as that takes, and a second time to be timed.
+const warmupRuns, fewestWarmupRuns = 8, 2
 
 // Engine is one loaded pack: its weights and its contract, checked and warmed up. It is safe from
 // any goroutine and serves many sessions.
@@ -264,7 +264,11 @@ func warmUp(c *Contract, net network, p Policy) (time.Duration, error) {
 	if c.Kind == KindVoice {
 		copy(b.in("speaker"), c.Voices[0].Embedding)
 	}
-	return p.leastOf(warmupHops-1, func() error {
+	runs := warmupRuns
+	if p.Provider == ProviderCPU {
+		runs = max(fewestWarmupRuns, warmupRuns/net.hops)
+	}
+	return p.leastOf(runs-1, func() error {
 		if err := b.run(b.single); err != nil {
 			return err
 		}

@@ -79,7 +79,7 @@ func LoadLiveSeparator(file string, model []byte) (Separator, error) {
 		return nil, errors.Join(fmt.Errorf("model %s: %w", file, err), s.Close())
 	}
 	s.plan()
-	for range warmupHops {
+	for range warmupRuns {
 		if err := s.run(); err != nil {
 			return nil, errors.Join(fmt.Errorf("model %s: warm-up: %w", file, err), s.Close())
 		}
