@@ -64,8 +64,8 @@ func TestTargetsThatDoNotFit(t *testing.T) {
 		{func(g *Target) { g.Embedding[3] = float32(math.NaN()) }, []string{"somebody", "NaN"}},
 		{func(g *Target) { g.MedianHz = 0 }, []string{"somebody", "0 Hz", "40 to 1100"}},
 		{func(g *Target) { g.MedianHz = math.Inf(1) }, []string{"somebody", "+Inf Hz"}},
-		{func(g *Target) { g.Tone = make([]float32, 5) }, []string{"somebody", "5 bands", "expected 21"}},
-		{func(g *Target) { g.Tone = slope(-13, 0) }, []string{"somebody", "-13 dB at 100 Hz", "-12 to 12"}},
+		{func(g *Target) { g.Tone = make([]float32, 5) }, []string{"somebody", "5 bands", "expected 23"}},
+		{func(g *Target) { g.Tone = slope(-13, 0) }, []string{"somebody", "-13 dB at 63 Hz", "-12 to 12"}},
 		{func(g *Target) { g.Tone = slope(0, float32(math.NaN())) }, []string{"somebody", "NaN dB"}},
 		{func(g *Target) { g.Tone = slices.Repeat([]float32{float32(math.Inf(1))}, ToneBands) }, []string{"somebody", "+Inf dB"}},
 	} {

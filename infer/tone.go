@@ -9,20 +9,20 @@ import (
 )
 
 const (
-	// ToneBands is how many bands a tone has: third octaves from 100 Hz to 10 kHz. Below the first and above the last the gain stays.
-	ToneBands = 21
+	// ToneBands is how many bands a tone has: third octaves from 63 Hz to 10 kHz. Below the first and above the last the gain stays.
+	ToneBands = 23
 	// MaxTone bounds the gain of a band, in dB up or down.
 	MaxTone = 12
 
-	// toneTaps reach 10.7 ms back at 24 kHz, enough for a gain that moves within a third of an octave above 300 Hz or so; below, where
+	// toneTaps reach 21 ms back at 24 kHz, enough for a gain that moves within a third of an octave above 150 Hz or so; below, where
 	// it moves faster, it is smoothed.
-	toneTaps = 256
+	toneTaps = 512
 	// toneGrid is the length of the transform that the taps are made with.
 	toneGrid = 2048
 )
 
 // ToneHz is the middle of a band of a tone.
-func ToneHz(band int) float64 { return 100 * math.Pow(10, float64(band)/10) }
+func ToneHz(band int) float64 { return 1e4 * math.Pow(10, float64(band-(ToneBands-1))/10) }
 
 // CheckTone says whether a target can have the tone, which may come from a file: none, or a gain for each band.
 func CheckTone(tone []float32) error {

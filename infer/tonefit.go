@@ -14,16 +14,19 @@ import (
 const (
 	// toneSpeech is how much of a speaker a tone is fitted to: more moves it by less than is heard, and costs time. With less than
 	// leastToneSpeech it would be what was said rather than who said it.
-	toneSpeech, leastToneSpeech = 5 * time.Second, 2 * time.Second
+	toneSpeech, leastToneSpeech = 8 * time.Second, 2 * time.Second
 
 	// toneShare is how much of what the voice lacks it is given. Any share from a half to all of it makes the voice more like the
 	// speaker by as much; less of it colours less what the recording's room and microphone have added.
 	toneShare = 0.75
+	// toneSmooth is how often neighbouring bands are mixed, by halves: four times make about an octave, and what is narrower than that
+	// is what was said, too.
+	toneSmooth = 4
 	// toneReach is how far the voice may be from the speaker, in dB in a band, to be believed, and toneUnheard how much less than
 	// the voice a recording may have somewhere, before it is one that has nothing there: a telephone's, or of a low rate.
 	toneReach, toneUnheard = 8, 20
 
-	toneFrame, toneHop = 1024, 256 // samples of a spectrum: 43 ms every 11 ms at 24 kHz
+	toneFrame, toneHop = 2048, 512 // samples of a spectrum: 85 ms every 21 ms at 24 kHz, with a bin in each band
 	toneRange          = 30        // dB below the loudest that a frame may be, to count
 	toneLow, toneHigh  = 100, 7000 // Hz between which speaker and voice are brought to one level, to be compared
 )
@@ -130,13 +133,20 @@ func toneBetween(from, to []float64, rate int) []float32 {
 	bin := func(hz float64) int { return min(len(from), int(math.Ceil(hz*toneFrame/float64(rate)))) }
 	low, high := bin(toneLow), bin(toneHigh)
 	louder := 10 * math.Log10(sum(to[low:high])/sum(from[low:high]))
-	var gains [ToneBands]float64
-	var before, after float64
+	var gains, powers [ToneBands]float64
 	for b := range gains {
 		const halfBand = 1.122 // a sixth of an octave
 		first, end := bin(ToneHz(b)/halfBand), bin(ToneHz(b)*halfBand)
-		gains[b] = toneShare * lack(from[first:end], to[first:end], louder)
-		power := sum(from[first:end])
+		gains[b], powers[b] = toneShare*lack(from[first:end], to[first:end], louder), sum(from[first:end])
+	}
+	for range toneSmooth {
+		rough := gains
+		for b := range gains {
+			gains[b] = (rough[max(b-1, 0)] + 2*rough[b] + rough[min(b+1, ToneBands-1)]) / 4
+		}
+	}
+	var before, after float64
+	for b, power := range powers {
 		before, after = before+power, after+power*math.Pow(10, gains[b]/10)
 	}
 	if before == 0 {
