@@ -14,7 +14,7 @@ import (
 const (
 	// toneSpeech is how much of a speaker a tone is fitted to: more moves it by less than is heard, and costs time. With less than
 	// leastToneSpeech it would be what was said rather than who said it.
-	toneSpeech, leastToneSpeech = 8 * time.Second, 2 * time.Second
+	toneSpeech, leastToneSpeech = 10 * time.Second, 2 * time.Second
 
 	// toneShare is how much of what the voice lacks it is given. Any share from a half to all of it makes the voice more like the
 	// speaker by as much; less of it colours less what the recording's room and microphone have added.
