@@ -13,7 +13,7 @@ const (
 	pathSure       = 0.45 // what it adds to a candidate that the network is sure of,
 	pathSureParted = 1.0  // and out of music, of which something is left that repeats as well
 	pathNear       = 0.03 // octaves between the two that count as one pitch (standard deviation)
-	pathBar        = 0.12 // what a voice must be worth beyond dsp's bar for that,
+	pathBar        = 0.06 // what a voice must be worth beyond dsp's bar for that,
 	pathBarParted  = 0.32 // and out of music
 	pathSwitch     = 0.09 // cost between voice and none
 	pathJump       = 1.0  // cost of each octave between neighbouring moments,
