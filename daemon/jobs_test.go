@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"os"
@@ -73,17 +74,28 @@ func jobCall(t *testing.T, d *testDaemon, method, path string, into any) (status
 }
 
 // followJob reads a job's events to the end.
-func followJob(t *testing.T, d *testDaemon, id string) (events []wire.Job) {
+func followJob(t *testing.T, d *testDaemon, id string) []wire.Job {
+	t.Helper()
+	return readEvents(t, openEvents(t, d, id))
+}
+
+// openEvents returns when the first event has come.
+func openEvents(t *testing.T, d *testDaemon, id string) io.ReadCloser {
 	t.Helper()
 	response, err := http.Get(d.url + "/v1/convert/" + id + "/events")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
 	if kind := response.Header.Get("Content-Type"); kind != "text/event-stream" {
 		t.Errorf("events are %q", kind)
 	}
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+	return response.Body
+}
+
+func readEvents(t *testing.T, body io.ReadCloser) (events []wire.Job) {
+	t.Helper()
+	defer body.Close() //nolint:errcheck // it was only read
+	for lines := bufio.NewScanner(body); lines.Scan(); {
 		text, is := strings.CutPrefix(lines.Text(), "data: ")
 		if !is {
 			continue
@@ -322,13 +334,12 @@ func TestJobsWaitTheirTurn(t *testing.T) {
 	if status != http.StatusServiceUnavailable || e.Code != wire.CodeTooManyJobs || !e.Retryable || header.Get("Retry-After") == "" {
 		t.Errorf("one too many: %d, %+v", status, e)
 	}
-	followed := make(chan []wire.Job, 1)
-	go func() { followed <- followJob(t, d, running.ID) }()
+	following := openEvents(t, d, running.ID)
 	for _, id := range []string{second.ID, running.ID} {
 		jobCall(t, d, http.MethodDelete, "/"+id, nil)
 	}
-	if events := <-followed; len(events) > 0 && events[len(events)-1].State != wire.JobCancelled {
-		t.Errorf("who follows a job that is cancelled hears at last %+v", events[len(events)-1])
+	if events := readEvents(t, following); len(events) == 0 || events[len(events)-1].State != wire.JobCancelled {
+		t.Errorf("who follows a job that is cancelled hears %+v", events)
 	}
 	events := followJob(t, d, third.ID)
 	if last := events[len(events)-1]; last.State != wire.JobDone {
