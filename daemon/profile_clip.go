@@ -62,15 +62,7 @@ func readClip(ctx context.Context, path string) (*clip, error) {
 }
 
 // at is the clip at another rate.
-func (c *clip) at(rate int) []float32 {
-	if rate == c.rate {
-		return c.samples
-	}
-	r := dsp.NewResampler(c.rate, rate)
-	out := r.Append(nil, c.samples)
-	rest := make([]float32, r.Pending())
-	return append(out, rest[:r.Flush(rest)]...)
-}
+func (c *clip) at(rate int) []float32 { return dsp.Resampled(c.samples, c.rate, rate) }
 
 func (c *clip) seconds() float64 { return float64(len(c.samples)) / float64(c.rate) }
 

@@ -178,6 +178,17 @@ func (r *Resampler) Flush(dst []float32) int {
 	return written
 }
 
+// Resampled is a whole signal at another rate; the signal itself where the rates are one.
+func Resampled(x []float32, in, out int) []float32 {
+	if in == out {
+		return x
+	}
+	r := NewResampler(in, out)
+	y := r.Append(nil, x)
+	rest := make([]float32, r.Pending())
+	return append(y, rest[:r.Flush(rest)]...)
+}
+
 // silence is what follows a stream.
 var silence [256]float32
 

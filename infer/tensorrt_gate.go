@@ -46,23 +46,7 @@ func distanceOf(want, got []float32) Distance {
 	const size, step = 1024, 256
 	floor := 0.0
 	frames := (len(want) - size) / step
-	spectra := func(x []float32) [][]float64 {
-		all := make([][]float64, frames)
-		transform := dsp.NewFFT(size)
-		window, frame, power := dsp.Hann(make([]float32, size)), make([]float32, size), make([]float32, transform.Bins())
-		for i := range all {
-			for k, w := range window {
-				frame[k] = w * x[i*step+k]
-			}
-			transform.Power(power, frame)
-			all[i] = make([]float64, len(power))
-			for k, v := range power {
-				all[i][k] = float64(v)
-			}
-		}
-		return all
-	}
-	a, b := spectra(want), spectra(got)
+	a, b := powerFrames(want, size, step, frames), powerFrames(got, size, step, frames)
 	for _, frame := range a {
 		floor = max(floor, slices.Max(frame)*1e-6)
 	}
@@ -236,10 +220,7 @@ func gateRun(c *Contract, net network, speech []float32) ([]float32, error) {
 		return nil, err
 	}
 	n := len(speech) / (c.HopIn * hops) * hops
-	pitch := dsp.NewPitch(dsp.DefaultPitchConfig(c.SampleRateIn))
-	f0, out := make([]float32, n), make([]float32, n*c.HopOut)
-	for h := range f0 {
-		f0[h], _ = pitch.Process(speech[h*c.HopIn : (h+1)*c.HopIn])
-	}
+	f0, _ := c.follow(speech[:n*c.HopIn])
+	out := make([]float32, n*c.HopOut)
 	return out, errors.Join(v.Convert(out, speech[:n*c.HopIn], f0), v.Close())
 }

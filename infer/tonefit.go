@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/autovoiced/autovoiced/dsp"
@@ -74,25 +73,14 @@ func loudPart(recordings iter.Seq[[]float32], hop int) (speech []float32) {
 // repeat has the target say what is said in a signal at the rate out.
 func (e *Engine) repeat(t Target, speech []float32) (said []float32, err error) {
 	c := &e.contract
-	in := speech
-	if c.SampleRateIn != c.SampleRateOut {
-		r := dsp.NewResampler(c.SampleRateOut, c.SampleRateIn)
-		in = r.Append(nil, speech)
-		rest := make([]float32, r.Pending())
-		in = append(in, rest[:r.Flush(rest)]...)
-	}
-	hops := len(in) / c.HopIn
-	pitch := dsp.NewPitch(dsp.DefaultPitchConfig(c.SampleRateIn))
-	f0 := make([]float32, hops)
-	for i := range f0 {
-		f0[i], _ = pitch.Process(in[i*c.HopIn : (i+1)*c.HopIn])
-	}
-	voice, err := e.NewTargetSession(t, SessionOptions{F0Delay: pitch.Delay(), Hops: c.Run(math.MaxInt)})
+	in := dsp.Resampled(speech, c.SampleRateOut, c.SampleRateIn)
+	f0, delay := c.follow(in)
+	voice, err := e.NewTargetSession(t, SessionOptions{F0Delay: delay, Hops: c.Run(math.MaxInt)})
 	if err != nil {
 		return nil, err
 	}
-	said = make([]float32, hops*c.HopOut)
-	err = voice.Convert(said, in[:hops*c.HopIn], f0)
+	said = make([]float32, len(f0)*c.HopOut)
+	err = voice.Convert(said, in[:len(f0)*c.HopIn], f0)
 	if err == nil && voice.Faults() != (Faults{}) {
 		err = fmt.Errorf("fitting a tone: %+v", voice.Faults())
 	}
@@ -101,28 +89,18 @@ func (e *Engine) repeat(t Target, speech []float32) (said []float32, err error) 
 
 // longTerm is the power spectra of the frames in which somebody speaks, added up.
 func longTerm(x []float32) []float64 {
-	fft, window, frame := dsp.NewFFT(toneFrame), dsp.Hann(make([]float32, toneFrame)), make([]float32, toneFrame)
-	var powers [][]float32
-	var levels []float64
-	for ; len(x) >= toneFrame; x = x[toneHop:] {
-		for i, w := range window {
-			frame[i] = w * x[i]
-		}
-		power := make([]float32, fft.Bins())
-		fft.Power(power, frame)
-		powers, levels = append(powers, power), append(levels, float64(dsp.RMS(frame)))
+	all := make([]float64, toneFrame/2+1)
+	powers := powerFrames(x, toneFrame, toneHop, (len(x)-toneFrame+toneHop)/toneHop)
+	loudest := 0.
+	for _, power := range powers {
+		loudest = max(loudest, sum(power))
 	}
-	all := make([]float64, fft.Bins())
-	if len(powers) == 0 {
-		return all
-	}
-	least := slices.Max(levels) * math.Pow(10, -toneRange/20.)
-	for i, power := range powers {
-		if levels[i] < least {
+	for _, power := range powers {
+		if sum(power) < loudest*math.Pow(10, -toneRange/10.) {
 			continue
 		}
 		for k, p := range power {
-			all[k] += float64(p)
+			all[k] += p
 		}
 	}
 	return all

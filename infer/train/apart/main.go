@@ -2,7 +2,7 @@
 // samples on standard input, as many of the vocals on standard output, in time with the input.
 //
 //	apart song fast|balanced|quality        stereo, 44.1 kHz
-//	apart live [SEPARATOR.onnx]        mono, 16 kHz; without a name the one that the program takes
+//	apart live [SEPARATOR.onnx]             mono, 16 kHz; without a name the one that the program takes
 package main
 
 import (
