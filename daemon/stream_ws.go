@@ -292,7 +292,7 @@ func (c *connection) close(err error) {
 		code, reason = e.Code.Close(), string(e.Code)
 	}
 	release := context.AfterFunc(c.d.hard, c.out.interrupt)
-	_ = c.out.await(context.Background(), 0) // its ledger settles; the writer tells its error below
+	_ = c.out.await(context.Background(), 0) // for the ledger to settle, as it has where the writer failed
 	if c.session != nil {
 		c.d.sessions.remove(c.session) // before the client knows, who may be waiting for the place
 	}

@@ -49,14 +49,14 @@ export class Live extends EventTarget {
     if (this.state !== "off") return;
     this.#choice = choice;
     this.#become("starting");
+    const gone = () => this.#choice !== choice || this.state === "off"; // stopped meanwhile, and perhaps started again
     try {
       await this.#openContext();
       await this.#openMicrophone();
       await call("/v1/status"); // a socket cannot say why it is refused; this can
-      if (this.#choice !== choice || this.state === "off") throw stopped();
-      this.#openStream();
+      if (!gone()) this.#openStream();
     } catch (err) {
-      if (this.#choice !== choice || this.state === "off") return; // stopped meanwhile, and perhaps started again
+      if (gone()) return;
       this.stop();
       throw err;
     }
