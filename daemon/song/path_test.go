@@ -92,3 +92,14 @@ func TestPathRemembersEnough(t *testing.T) {
 		t.Errorf("%d values, %d voiced, are not the %d, %d of the whole", len(c), c.voiced(), len(all), all.voiced())
 	}
 }
+
+// TestRepairMovesTheLesserPart: of a note that leaps for a moment, the moment is what slipped, wherever in it the note began.
+func TestRepairMovesTheLesserPart(t *testing.T) {
+	c := curve{137, 132, 133, 131, 66, 65, 129, 127, 122, 0}
+	c.repair()
+	for i, hz := range c[:9] {
+		if hz < 120 || hz > 140 {
+			t.Errorf("value %d: %g Hz, want 122 to 137", i, hz)
+		}
+	}
+}

@@ -36,22 +36,33 @@ func (c curve) run(at int) int {
 	return end
 }
 
-// slip moves a short piece by an octave if that joins it to both its neighbours, or to the one that it touches.
+// back is the beginning of the piece of pitch that ends before a value.
+func (c curve) back(end int) int {
+	at := end - 1
+	for at > 0 && c[at-1] > 0 && math.Abs(interval(c[at-1], c[at])) <= 6 {
+		at--
+	}
+	return at
+}
+
+// slip moves a short piece by an octave if that joins it to both its neighbours, or to the one that it touches. They must be longer:
+// what slipped is not the greater part of a note.
 func (c curve) slip(at, end int) {
-	if end-at > slipLongest {
+	size := end - at
+	if size > slipLongest {
 		return
 	}
 	for _, octave := range []float32{0.5, 2} {
 		joins, touches := 0, 0
 		if at > 0 && c[at-1] > 0 {
 			touches++
-			if math.Abs(interval(c[at-1], c[at]*octave)) < slipNear {
+			if at-c.back(at) > size && math.Abs(interval(c[at-1], c[at]*octave)) < slipNear {
 				joins++
 			}
 		}
 		if end < len(c) && c[end] > 0 {
 			touches++
-			if math.Abs(interval(c[end], c[end-1]*octave)) < slipNear {
+			if c.run(end)-end > size && math.Abs(interval(c[end], c[end-1]*octave)) < slipNear {
 				joins++
 			}
 		}
