@@ -4,21 +4,28 @@ Pairs: aligned renderings of one text (synthesize.py). Real: LibriSpeech train-c
 (real.py), so that the encoder meets microphones, rooms and people that no synthesiser has.
 """
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-import torchaudio.functional as AF
+from torchaudio.transforms import Resample
 
 from voice import F0_DELAY_MS, HOP_OUT, LATE, RATE_IN, RATE_OUT
+from whisper import LANGUAGES
 
 OLD = F0_DELAY_MS // 10              # hops
 LEVEL = 0.07                         # root mean square at which speakers are compared
 
 
 def down(audio):
-    return AF.resample(audio, RATE_OUT, RATE_IN, lowpass_filter_width=24)
+    return resampler(audio.device)(audio)
+
+
+@lru_cache
+def resampler(device):
+    return Resample(RATE_OUT, RATE_IN, lowpass_filter_width=24).to(device)
 
 
 @dataclass
@@ -29,16 +36,18 @@ class Crops:
     speaker: torch.Tensor   # [B, 256] the target's embedding
     home: torch.Tensor      # [B] the target's median pitch, Hz
     content: torch.Tensor   # [B, hops, 512] the teacher's features at the time of each output hop
+    language: torch.Tensor  # [B] the teacher's number of it
 
 
 class Material:
     """rows int16 [R, n] at 24 kHz, f0 [R, n/240], who [R, utterances] (number of a built-in voice or -1), where utterances start
-    (hops), and what teacher and ge2e make of them."""
-    def __init__(self, rows, f0, who, starts, device):
+    (hops), in what language they are (English unless said otherwise), and what teacher and ge2e make of them."""
+    def __init__(self, rows, f0, who, starts, device, languages=None):
         self.rows = torch.from_numpy(rows).to(device)
         self.f0 = torch.from_numpy(f0).to(device)
         self.who = torch.from_numpy(who).to(device)
         self.starts = torch.from_numpy(starts).to(device)
+        self.language = torch.tensor([LANGUAGES[name] for name in languages or ['en'] * len(starts)], device=device)
         self.hops = rows.shape[1] // HOP_OUT
         self.ends = torch.cat([self.starts[1:], torch.tensor([self.hops], device=device)])
         voiced = [[f[f > 0] for f in np.split(row, starts[1:])] for row in f0]
@@ -71,11 +80,11 @@ class Material:
         self.speaker = torch.stack(embeddings)                                  # R, utterances, 256
 
     def cut(self, count, hops, rows=None, same=False):
-        "Random crops; rows: how likely each row is as a target. same: the source is the target itself."
+        "Random crops; rows [R]: how likely each row is as a target. same: the source is the target itself."
         device = self.rows.device
         at = torch.randint(OLD + 1, self.hops - hops - 1, (count,), device=device)
-        odds = torch.ones(len(self.rows), device=device) if rows is None else torch.tensor(rows, device=device)
-        target = torch.multinomial(odds, count, replacement=True)
+        odds = torch.ones(len(self.rows), device=device) if rows is None else rows
+        target = torch.searchsorted(odds.cumsum(0)[:-1] / odds.sum(), torch.rand(count, device=device))
         source = target if same else torch.randint(len(self.rows), (count,), device=device)
         n = torch.arange(hops * HOP_OUT, device=device)
         take = lambda row, late: self.rows[row[:, None], (at * HOP_OUT - late)[:, None] + n].float() / 32768
@@ -87,16 +96,17 @@ class Material:
         low = low.long()
         content = self.content[low].float() * (1 - mix) + self.content[low + 1].float() * mix
         return Crops(take(source, 0), take(target, LATE), self.f0[target[:, None], hop + 1 - OLD], self.speaker[target, utterance],
-                     self.home[target, utterance], content)
+                     self.home[target, utterance], content, self.language[utterance])
 
 
 def load_pairs(folder, device):
     utterances = []
     for path in sorted(Path(folder).glob('*.npz')):
         z = np.load(path)
-        utterances += [(z[f't{i}'], z[f'a{i}'], z[f'f{i}']) for i in range(int(z['count']))]
+        utterances += [(z[f't{i}'], z[f'a{i}'], z[f'f{i}'], str(z[f'l{i}'])) for i in range(int(z['count']))]
     utterances.sort(key=lambda u: (int(u[0][0]), int(u[0][1])))                 # so that crops rarely change target
-    return join([u[1] for u in utterances], [u[2] for u in utterances], np.stack([u[0] for u in utterances], 1), device)
+    who, audio, f0, languages = zip(*utterances)
+    return join(audio, f0, np.stack(who, 1), device, languages)
 
 
 def load_real(path, device):
@@ -105,9 +115,9 @@ def load_real(path, device):
     return join([z[f'a{i}'][None] for i in range(count)], [z[f'f{i}'][None] for i in range(count)], np.full((1, count), -1), device)
 
 
-def join(rows, f0, who, device):
+def join(rows, f0, who, device, languages=None):
     starts = np.cumsum([0] + [f.shape[1] for f in f0[:-1]])
-    return Material(np.concatenate(rows, 1), np.concatenate(f0, 1).astype(np.float32), who.astype(np.int64), starts.astype(np.int64), device)
+    return Material(np.concatenate(rows, 1), np.concatenate(f0, 1).astype(np.float32), who.astype(np.int64), starts.astype(np.int64), device, languages)
 
 
 def centroids(material, count):
@@ -167,7 +177,7 @@ def chords(shape, device, notes=4, partials=6):
     batch, n = shape
     t = torch.arange(n, device=device) / RATE_IN
     beat = t / torch.empty(batch, 1, device=device).uniform_(0.2, 1.0) + torch.rand(batch, 1, device=device)
-    key = torch.randint(36, 85, (batch, notes, int(beat.max()) + 1), device=device)
+    key = torch.randint(36, 85, (batch, notes, int(n / RATE_IN / 0.2) + 3), device=device)
     hz = 440 * 2 ** ((key.gather(2, beat.long()[:, None].expand(-1, notes, -1)) - 69) / 12)
     phase = 2 * torch.pi * (torch.cumsum(hz.double() / RATE_IN, 2) % 1).float()
     falls = torch.rand(batch, 1, 1, device=device) * 1.5                       # how fast higher partials weaken
@@ -211,7 +221,9 @@ def sparse(audio, fft=512):
     power = spectrum.abs().square()
     around = F.avg_pool1d(power.transpose(1, 2).flatten(0, 1)[:, None], 17, 1, 8)[:, 0].view(*power.transpose(1, 2).shape).transpose(1, 2)
     weak = power < around * 10 ** (-1.5 * torch.rand(len(audio), 1, 1, device=audio.device))
-    return torch.istft(spectrum.masked_fill(weak, 0), fft, fft // 4, window=window, length=audio.shape[1])
+    frames = torch.fft.irfft(spectrum.masked_fill(weak, 0), fft, dim=1) * window[:, None] / 1.5    # four squared windows add up to that
+    size = (frames.shape[2] - 1) * (fft // 4) + fft
+    return F.fold(frames, (1, size), (1, fft), stride=(1, fft // 4))[:, 0, 0, fft // 2:fft // 2 + audio.shape[1]]
 
 
 def weather(audio):

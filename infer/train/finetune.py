@@ -181,7 +181,7 @@ def main():
     p.add_argument('recordings')
     p.add_argument('name')
     p.add_argument('out')
-    p.add_argument('--start', default=HERE / '../voices/first.onnx', help='the pack to start from')
+    p.add_argument('--from', dest='start', default=HERE / '../voices/first.onnx', help='the pack to start from')
     p.add_argument('--speaker', default=HERE / '../voices/speaker.onnx', help='the speaker encoder')
     p.add_argument('--material', default='build/train', help='where real.npz may be')
     p.add_argument('--seconds', type=float, default=900)

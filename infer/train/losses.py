@@ -4,6 +4,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from voice import RATE_OUT
+from whisper import END
 
 NARROW = 6700                        # Hz that the slowest of real.py's recordings have
 
@@ -48,6 +49,23 @@ class Critic(nn.Module):
 def words_loss(heard, said):
     "How far two lists of the teacher's features are apart, frame by frame; the first frames know too little to be asked."
     return sum(weight * (1 - F.cosine_similarity(a[:, 15:], b[:, 15:], dim=2)).mean() for weight, a, b in zip((0.5, 1.0), heard, said))
+
+
+def reading_loss(reader, heard, said, language, count=16):
+    """How far apart two sounds leave the teacher about every next word, in nats: it writes what it hears said, and is then asked word by word what
+    it would have written having heard the other. What comes after the end, or when it has begun to repeat itself, does not count."""
+    with torch.no_grad():
+        memory = reader.remember(said)
+        tokens = reader.write(memory, language, count)
+        truth = F.log_softmax(reader(tokens[:, :-1], memory)[:, -count:], 2)
+        words = tokens[:, -count:]
+        two = words[:, :-1] * (END + 1) + words[:, 1:]
+        again = F.pad((two[:, :, None] == two[:, None]).tril(-1).any(2), (1, 0))
+        over = F.pad(words[:, :-1] == END, (1, 0)) | again
+        counts = (over.cumsum(1) == 0).float()
+    guess = F.log_softmax(reader(tokens[:, :-1], reader.remember(heard))[:, -count:], 2)
+    apart = (truth.exp() * (truth - guess)).sum(2)
+    return (apart * counts).sum() / counts.sum().clamp(min=1)
 
 
 def level_loss(made, source):

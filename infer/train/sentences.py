@@ -18,20 +18,20 @@ SHARE = Path('/usr/share')
 WORD = r'^[^\W\d_][\w\u0900-\u0963]{1,12}(?=[/\s]|$)'      # the range: Devanagari's vowel signs, no letters to Python
 KANA = r'[ぁ-んァ-ヶー]{2,7}'
 LANGUAGES = {  # voice of espeak-ng: (share of the lines, word list, its encoding, a word there, fortune files)
-    'en-us': (0.30, 'dict/american-english', 'utf-8', WORD, '*.u8'),
+    'en-us': (0.21, 'dict/american-english', 'utf-8', WORD, '*.u8'),
     'en-gb': (0.05, 'dict/american-english', 'utf-8', WORD, '*.u8'),
     'fr-fr': (0.04, 'dict/french', 'utf-8', WORD, ''),    # few: Kokoro's Japanese voices mangle it (Whisper: CER 0.55)
     'de': (0.07, 'dict/ngerman', 'utf-8', WORD, 'de/*'),
     'es': (0.09, 'dict/spanish', 'utf-8', WORD, 'es/*'),
     'it': (0.05, 'dict/italian', 'utf-8', WORD, 'it/*'),
-    'pt-br': (0.06, 'dict/portuguese', 'utf-8', WORD, 'brasil'),
+    'pt-br': (0.05, 'dict/portuguese', 'utf-8', WORD, 'brasil'),
     'pt': (0.02, 'dict/portuguese', 'utf-8', WORD, ''),
     'nl': (0.04, 'dict/dutch', 'utf-8', WORD, ''),
     'sv': (0.03, 'dict/swedish', 'latin-1', WORD, ''),
     'nb': (0.02, 'dict/bokmaal', 'latin-1', WORD, ''),
-    'pl': (0.04, 'dict/polish', 'utf-8', WORD, 'pl/*'),
-    'cs': (0.03, 'hunspell/cs_CZ.dic', 'utf-8', WORD, 'cs/*'),
-    'ru': (0.04, 'hunspell/ru_RU.dic', 'utf-8', WORD, 'ru/*'),
+    'pl': (0.07, 'dict/polish', 'utf-8', WORD, 'pl/*'),
+    'cs': (0.08, 'hunspell/cs_CZ.dic', 'utf-8', WORD, 'cs/*'),
+    'ru': (0.06, 'hunspell/ru_RU.dic', 'utf-8', WORD, 'ru/*'),
     'tr': (0.03, 'hunspell/tr_TR.dic', 'utf-8', WORD, ''),
     'el': (0.02, 'hunspell/el_GR.dic', 'iso8859-7', WORD, ''),
     'hu': (0.03, 'hunspell/hu_HU.dic', 'utf-8', WORD, ''),

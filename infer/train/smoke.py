@@ -42,7 +42,7 @@ def pairs(folder, rng):
     for i in range(6):
         said, who = words(rng), (FEMALE[i % len(FEMALE)], MALE[i % len(MALE)], -1, -1)
         rows = np.stack([speak(said, hz, tract, rng) for hz, tract in ((210, 1.15), (120, 1.0), (90, 0.9), (300, 1.3))])
-        kept |= {f'a{i}': (np.clip(rows, -1, 1) * 32767).astype(np.int16), f'f{i}': np.stack([pitch(r)[:rows.shape[1] // HOP] for r in rows]), f't{i}': np.array(who)}
+        kept |= {f'a{i}': (np.clip(rows, -1, 1) * 32767).astype(np.int16), f'f{i}': np.stack([pitch(r)[:rows.shape[1] // HOP] for r in rows]), f't{i}': np.array(who), f'l{i}': 'en'}
     folder.mkdir(parents=True)
     np.savez(folder / '000.npz', count=6, **kept)
 
@@ -54,17 +54,21 @@ def recordings(folder, names, rate, rng, count=20):
         sf.write(folder / name, np.interp(np.arange(0, len(audio), RATE / rate), np.arange(len(audio)), audio), rate)
 
 
-def whisper(path, rng, layers=4, inner=64):
-    random = lambda *shape: (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float16)
-    w = {'conv1/weight': random(512, 80, 3), 'conv1/bias': random(512), 'conv2/weight': random(512, 512, 3), 'conv2/bias': random(512),
-         'position_encodings/encodings': random(1500, 512)}
+def whisper(path, rng, layers=4, inner=64, vocabulary=51865):
+    random = lambda *shape: (rng.standard_normal(shape, np.float32) / np.sqrt(shape[-1])).astype(np.float16)
     norm = lambda name: {f'{name}/gamma': np.ones(512, np.float16), f'{name}/beta': np.zeros(512, np.float16)}
     line = lambda name, out, into: {f'{name}/weight': random(out, into), f'{name}/bias': random(out)}
-    for i in range(layers):
-        a, f = f'layer_{i}/self_attention', f'layer_{i}/ffn'
-        w |= norm(f'{a}/layer_norm') | line(f'{a}/linear_0', 1536, 512) | line(f'{a}/linear_1', 512, 512)
-        w |= norm(f'{f}/layer_norm') | line(f'{f}/linear_0', inner, 512) | line(f'{f}/linear_1', 512, inner)
-    np.savez(path, **w, **norm('layer_norm'))
+    w = {'encoder/conv1/weight': random(512, 80, 3), 'encoder/conv1/bias': random(512), 'encoder/conv2/weight': random(512, 512, 3),
+         'encoder/conv2/bias': random(512), 'decoder/embeddings/weight': random(vocabulary, 512)}
+    for side in ('encoder', 'decoder'):
+        w |= norm(f'{side}/layer_norm') | {f'{side}/position_encodings/encodings': random(1500, 512)}
+        for i in range(layers):
+            a, b, f = (f'{side}/layer_{i}/{part}' for part in ('self_attention', 'attention', 'ffn'))
+            w |= norm(f'{a}/layer_norm') | line(f'{a}/linear_0', 1536, 512) | line(f'{a}/linear_1', 512, 512)
+            w |= norm(f'{f}/layer_norm') | line(f'{f}/linear_0', inner, 512) | line(f'{f}/linear_1', 512, inner)
+            if side == 'decoder':
+                w |= norm(f'{b}/layer_norm') | line(f'{b}/linear_0', 512, 512) | line(f'{b}/linear_1', 1024, 512) | line(f'{b}/linear_2', 512, 512)
+    np.savez(path, **w)
 
 
 def ge2e(path, rng):

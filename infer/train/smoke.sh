@@ -15,7 +15,7 @@ quiet() { "$@" >>"$b/log" 2>&1 || { tail -n 40 "$b/log" >&2; die "failed: $*"; }
 words() { quiet make --no-print-directory PYTHON="$python" B="$b" KEPT=1 "$@"; }
 train() {
   words train SPEAKER_SECONDS=60 SPEAKER_FLAGS="--batch 8 --every 2 --steps $1" TOTAL=600 \
-    TRAIN_FLAGS="--batch 4 --cross 3 --critic 2 --hops 80 --every 2 --cross-from 0 --gan-from 0 --steps $1"
+    TRAIN_FLAGS="--batch 4 --cross 3 --critic 2 --hops 80 --cross-hops 200 --every 2 --cross-from 0 --gan-from 0 --steps $1"
 }
 
 quiet "$python" infer/train/smoke.py "$b"
@@ -29,13 +29,14 @@ for path in sys.argv[1:]:
     lines = [json.loads(line) for line in open(path)]
     assert lines[-1]['step'] == 4 and all(math.isfinite(v) for line in lines for v in line.values()), (path, lines)
 lines = [json.loads(line) for line in open(sys.argv[1])]
-assert {'spectral', 'content', 'words', 'speaker', 'level', 'like', 'match'} <= lines[-1].keys(), lines
+assert {'spectral', 'content', 'words', 'reading', 'speaker', 'level', 'like', 'match'} <= lines[-1].keys(), lines
 PY
 words export
-quiet "$python" infer/train/train.py --pairs "$b/pairs" --real "$b/real.npz" --teacher "$b/whisper.npz" --ge2e "$b/ge2e.npz" --out "$b/again" \
-  --start "$b/voices/first.onnx" --batch 4 --cross 3 --critic 2 --hops 80 --every 1 --steps 2
-grep -q "^started from $b/voices/first.onnx" "$b/log" || die "expected a training to start from the pack"
-words voice DATA="$b/own" NAME=smoke OUT="$b/own-voice" VOICE_FLAGS="--start $b/voices/first.onnx --speaker $b/voices/speaker.onnx --batch 3 --hops 60 --every 3 --steps 6 --rate 0.003"
+quiet "$python" -m torch.distributed.run --nproc-per-node 2 infer/train/train.py --pairs "$b/pairs" --real "$b/real.npz" --teacher "$b/whisper.npz" \
+  --ge2e "$b/ge2e.npz" --out "$b/again" --from "$b/voices/first.onnx" --batch 4 --cross 3 --critic 2 --hops 80 --cross-hops 200 --every 1 --steps 2
+grep -q "^started from $b/voices/first.onnx" "$b/log" || die "expected a training by two to start from the pack"
+quiet "$python" infer/train/mean.py "$b/voices/first.onnx" "$b/again/voice.pt" "$b/voice/voice.pt"
+words voice DATA="$b/own" NAME=smoke OUT="$b/own-voice" VOICE_FLAGS="--from $b/voices/first.onnx --speaker $b/voices/speaker.onnx --batch 3 --hops 60 --every 3 --steps 6 --rate 0.003"
 grep -E 'kept out|difference' "$b/log"
 "$python" - "$b/log" <<'PY'
 import re, sys

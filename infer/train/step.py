@@ -116,7 +116,7 @@ class Step(nn.Module):
         """N, C -> taps 2, N, TAPS, the last first, and gains 2, N, STEPS"""
         bands, gains = torch.split(self.voice.leave(x), [2 * BANDS, 2 * STEPS], -1)
         bands = bands + (level - 2.0)
-        bands = torch.maximum(bands, bands[:, LOW:LOW + 1] + self.voice.floor(f0) + self.below).view(-1, BANDS)
+        bands = torch.maximum(bands, self.voice.floor(bands, f0) + self.below).view(-1, BANDS)
         size, angle = torch.split(bands @ self.curves, ROWS * COLUMNS, 1)
         size = torch.exp(torch.clamp(size, -14.0, 6.0)) * self.share
         spectrum = torch.cat([size * torch.cos(angle), size * torch.sin(angle)], 1).view(-1, 2 * ROWS, COLUMNS)

@@ -3,7 +3,7 @@
     python3 synthesize.py KOKORO_ROOT SENTENCES.jsonl OUT_DIR --seconds 150 --workers 14 [--cuda]
 
 Writes OUT_DIR/NNN.npz with, for utterance i: a{i} int16 [4, n] at 24 kHz, f{i} float32 [4, hops] Hz every 10 ms (0 = unvoiced),
-t{i} [4] numbers of targets.TARGETS, -1 for strangers. Stops after --seconds, so that it fits a lent GPU.
+t{i} [4] numbers of targets.TARGETS, -1 for strangers, l{i} the language. Stops after --seconds, so that it fits a lent GPU.
 """
 import argparse
 import json
@@ -63,17 +63,18 @@ def work(args, number):
     os.environ['OMP_NUM_THREADS'] = '1'
     from kokoro import Kokoro
     kokoro = Kokoro(args.root, args.model, args.cuda)
-    lines = [json.loads(x)['ipa'] for x in open(args.sentences)][number::args.workers]
+    lines = [json.loads(x) for x in open(args.sentences)][number::args.workers]
     rng, end, kept = np.random.default_rng([args.seed, number]), time.time() + args.seconds, {}
     done = seconds = 0
-    for ipa in lines:
+    for line in lines:
         if time.time() > end:
             break
-        made = utterance(kokoro, rng, ipa)
+        made = utterance(kokoro, rng, line['ipa'])
         if made is None:
             continue
         for key, value in zip('aft', made):
             kept[f'{key}{done}'] = value
+        kept[f'l{done}'] = line['lang'].split('-')[0]
         done, seconds = done + 1, seconds + made[0].shape[1] / 24000
     np.savez(Path(args.out) / f'{number:03d}.npz', count=done, **kept)
     print(f'worker {number}: {done} utterances, {seconds:.0f} s each rendering', flush=True)

@@ -31,11 +31,11 @@ data: $(B)/pairs $(B)/librispeech ## train: texts, packages, real speech and SEC
 features: $(B)/whisper.npz $(B)/ge2e.npz $(B)/real.npz ## train: the teachers' weights, and the real speech with its pitch
 
 .PHONY: train
-train: features $(B)/pairs ## train: the speaker encoder and the voice, for SECONDS (all of TOTAL=1350); resumes
+train: features $(B)/pairs ## train: the speaker encoder and the voice, for SECONDS (all of TOTAL=1350), on GPUS (1); resumes
 	@mkdir -p $(B)/speaker $(B)/voice
 	$(PYTHON) $(TRAIN)/speaker_train.py --pairs $(B)/pairs --real $(B)/real.npz --ge2e $(B)/ge2e.npz --out $(B)/speaker \
 	  --seconds $(SPEAKER_SECONDS) --total $(SPEAKER_SECONDS) $(SPEAKER_FLAGS)
-	$(PYTHON) $(TRAIN)/train.py --pairs $(B)/pairs --real $(B)/real.npz --teacher $(B)/whisper.npz --ge2e $(B)/ge2e.npz --out $(B)/voice \
+	$(PYTHON) $(if $(GPUS),-m torch.distributed.run --nproc-per-node $(GPUS)) $(TRAIN)/train.py --pairs $(B)/pairs --real $(B)/real.npz --teacher $(B)/whisper.npz --ge2e $(B)/ge2e.npz --out $(B)/voice \
 	  --seconds $(or $(SECONDS),$(TOTAL)) --total $(TOTAL) $(TRAIN_FLAGS)
 
 .PHONY: export

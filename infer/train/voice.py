@@ -10,6 +10,7 @@ is what gets exported. They are the same function: `python3 check.py` holds them
 Output hop t stands for the input that ended LOOKAHEAD_MS before hop t did.
 """
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ MELS, FFT, WINDOW, FLOOR = 80, 512, 400, 1e-10
 MEL = {'n_fft': FFT, 'window': WINDOW, 'hop': HOP_IN, 'bands': MELS, 'fmin': 0, 'fmax': RATE_IN / 2, 'floor': FLOOR, 'scale': 'slaney'}
 SILENT = 0.5 * math.log(FLOOR * MELS)       # the level of nothing at all
 BANDS, TAPS, FILTER_FFT = 64, 512, 1024
-LOW = 6                              # bands below about 220 Hz
+LOW, NEXT = 6, 4                     # bands below about 220 Hz, and from there to 410 Hz
 TOP_HZ = 11500.0                     # no harmonic above this
 STEPS = 4                            # gains of each excitation within a hop: bursts are shorter than 10 ms
 
@@ -58,8 +59,12 @@ def log_mel(audio, warp=None):
         frac = (at - lo).clamp(0, 1)[:, None]
         take = lambda i: power.gather(2, i[:, None].expand(-1, power.shape[1], -1))
         power = (take(lo) * (1 - frac) + take(lo + 1) * frac) * (at < power.shape[-1] - 1)[:, None]
-    bank = torch.from_numpy(slaney_mel()).to(audio.device)
-    return torch.log(torch.clamp(power @ bank.T, min=FLOOR)).transpose(1, 2)
+    return torch.log(torch.clamp(power @ mel_bank(audio.device).T, min=FLOOR)).transpose(1, 2)
+
+
+@lru_cache
+def mel_bank(device):
+    return torch.from_numpy(slaney_mel()).to(device)
 
 
 class Block(nn.Module):
@@ -155,14 +160,16 @@ class Voice(nn.Module):
         # Below the lowest pitch that a voice was heard at, nothing was learnt: there the pulse filter may not fall off,
         # or a speaker who goes lower loses the fundamental and seems to jump an octave or two up.
         tone, breath = bands.unbind(-2)
-        tone = torch.cat([torch.maximum(tone[..., :LOW], tone[..., LOW:LOW + 1] + self.floor(f0)), tone[..., LOW:]], -1)
+        tone = torch.cat([torch.maximum(tone[..., :LOW], self.floor(tone, f0)), tone[..., LOW:]], -1)
         bands = torch.stack([tone, breath], -2)
         size, angle = torch.exp(torch.clamp(bands @ self.hat, -14.0, 6.0)), bands @ self.phase
         return torch.cat([size * torch.cos(angle), size * torch.sin(angle)], -1) @ self.inverse, gains
 
-    def floor(self, f0):
-        "How far, in nepers, the lowest bands may lie below the next: 1, but nothing at pitches where they hold three harmonics."
-        return torch.clamp((110.0 - f0) / 35.0, 0.0, 1.0) - 1.0
+    def floor(self, tone, f0):
+        """The least that the lowest bands of the pulse filter may be: a neper below the next one. At a deep voice's pitches, where they hold the
+        fundamental and little else, also what the loudest of the next is at 80 Hz, and 0.03 nepers less for every hertz above."""
+        deep = tone[..., LOW:LOW + NEXT].amax(-1, keepdim=True) - 0.03 * torch.clamp(f0 - 80.0, min=0.0)
+        return torch.maximum(tone[..., LOW:LOW + 1] - 1.0, deep)
 
     # ---- whole clips
 
