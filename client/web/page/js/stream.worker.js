@@ -9,6 +9,7 @@ import { Take } from "./take.js";
 const STALE = 300e3; // µs
 const STALL = 2000; // ms without a reply after which sending is tried again
 const SILENCE = 4000; // ms without a reply after which the connection counts as lost, whatever the network believes
+const STEP = 200; // ms from chunk to chunk, at most, that count for these two: if more pass, the computer slept, and replies may wait here
 const REPORT = 10; // replies
 
 // Stream is the socket of one conversation. It lives in a worker: audio comes from and goes to the audio thread over a port, the page
@@ -20,7 +21,9 @@ class Stream {
     this.ready = null;
     this.sequence = 0;
     this.flight = new Flight();
-    this.heardAt = 0; // ms, when the last reply came
+    this.heard = false; // a reply; before the first none is missed
+    this.quiet = 0; // ms without a reply
+    this.chunkAt = 0; // ms, when the last chunk came
     this.lateness = new Lateness();
     this.stumbles = new Stumbles();
     this.lost = 0; // samples that were captured and could not be sent
@@ -45,7 +48,8 @@ class Stream {
     this.ready = null;
     if (!start.resume) this.sequence = 0;
     this.flight = new Flight();
-    this.heardAt = 0;
+    this.heard = false;
+    this.quiet = 0;
     this.broken = Boolean(start.resume); // a new stream has nothing to be cut off from
     this.socket = socket;
   }
@@ -74,11 +78,14 @@ class Stream {
   send({ captured, samples }) {
     this.take?.addInput(captured, samples);
     if (!this.ready) return;
-    if (this.heardAt > 0 && performance.now() - this.heardAt > SILENCE) {
+    const at = performance.now();
+    if (this.heard) this.quiet += Math.min(at - this.chunkAt, STEP);
+    this.chunkAt = at;
+    if (this.quiet > SILENCE) {
       this.lose();
       return;
     }
-    const now = performance.now() * 1000;
+    const now = at * 1000;
     if (this.stumbles.of(captured, now)) postMessage({ kind: "stumbling" });
     if (this.lateness.of(captured, now) > STALE || this.full()) {
       this.lost += samples.length;
@@ -93,7 +100,7 @@ class Stream {
   }
 
   full() {
-    return this.flight.full && performance.now() - this.heardAt < STALL;
+    return this.flight.full && this.heard && this.quiet < STALL;
   }
 
   receive(data) {
@@ -101,7 +108,8 @@ class Stream {
     const samples = decode(this.format, data, HEADER_BYTES);
     this.take?.addOutput(header.captured, samples);
     this.measure(header.captured);
-    this.heardAt = performance.now();
+    this.heard = true;
+    this.quiet = 0;
     const broken = (header.flags & DISCONTINUITY) !== 0;
     this.port.postMessage({ captured: header.captured, samples, broken }, [samples.buffer]);
     if (++this.replies % REPORT === 0) this.report();
