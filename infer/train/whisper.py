@@ -58,6 +58,8 @@ class Layers:
         self.w = {k.removeprefix(side + '/'): torch.from_numpy(v.astype(np.float32)).to(device, kind)
                   for k, v in np.load(path).items() if k.startswith(side + '/')}
         self.layers = sum(k.endswith('self_attention/linear_0/weight') for k in self.w)
+        if not self.layers:
+            raise SystemExit(f'{path}: expected the weights of Whisper\'s {side}, found none; delete the file and run: make features')
 
     def norm(self, x, name):
         return F.layer_norm(x, (512,), self.w[name + '/gamma'].float(), self.w[name + '/beta'].float())
