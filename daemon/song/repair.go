@@ -28,7 +28,7 @@ func (c curve) repair() {
 func (c curve) run(at int) int {
 	end := at + 1
 	for end < len(c) && (c[end] > 0) == (c[at] > 0) {
-		if c[at] > 0 && math.Abs(interval(c[end-1], c[end])) > 6 {
+		if c[at] > 0 && c.leaps(end) {
 			break
 		}
 		end++
@@ -39,11 +39,14 @@ func (c curve) run(at int) int {
 // back is the beginning of the piece of pitch that ends before a value.
 func (c curve) back(end int) int {
 	at := end - 1
-	for at > 0 && c[at-1] > 0 && math.Abs(interval(c[at-1], c[at])) <= 6 {
+	for at > 0 && c[at-1] > 0 && !c.leaps(at) {
 		at--
 	}
 	return at
 }
+
+// leaps says whether the pitch jumps to a value from the one before it, which has pitch, too.
+func (c curve) leaps(to int) bool { return math.Abs(interval(c[to-1], c[to])) > 6 }
 
 // slip moves a short piece by an octave if that joins it to both its neighbours, or to the one that it touches. They must be longer:
 // what slipped is not the greater part of a note.

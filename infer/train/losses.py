@@ -55,15 +55,14 @@ def reading_loss(reader, heard, said, language, count=16):
     """How far apart two sounds leave the teacher about every next word, in nats: it writes what it hears said, and is then asked word by word what
     it would have written having heard the other. What comes after the end, or when it has begun to repeat itself, does not count."""
     with torch.no_grad():
-        memory = reader.remember(said)
-        tokens = reader.write(memory, language, count)
-        truth = F.log_softmax(reader(tokens[:, :-1], memory)[:, -count:], 2)
+        tokens, choices = reader.write(reader.remember(said), language, count)
+        truth = F.log_softmax(choices, 2)
         words = tokens[:, -count:]
         two = words[:, :-1] * (END + 1) + words[:, 1:]
         again = F.pad((two[:, :, None] == two[:, None]).tril(-1).any(2), (1, 0))
         over = F.pad(words[:, :-1] == END, (1, 0)) | again
         counts = (over.cumsum(1) == 0).float()
-    guess = F.log_softmax(reader(tokens[:, :-1], reader.remember(heard))[:, -count:], 2)
+    guess = F.log_softmax(reader(tokens[:, :-1], reader.remember(heard), count), 2)
     apart = (truth.exp() * (truth - guess)).sum(2)
     return (apart * counts).sum() / counts.sum().clamp(min=1)
 

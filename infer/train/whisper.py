@@ -131,8 +131,8 @@ class Reader(Layers):
         "What the encoder's last layer hears -> keys and values of every layer"
         return [self.heads(heard, f'layer_{i}/attention/linear_1', 2) for i in range(self.layers)]
 
-    def __call__(self, tokens, memory):
-        "tokens [B, L] -> for each the logarithms of what comes next, [B, L, vocabulary]"
+    def __call__(self, tokens, memory, last):
+        "tokens [B, L] -> for each of the last ones the logarithms of what comes next, [B, last, vocabulary]"
         words = self.w['embeddings/weight']
         x = F.embedding(tokens, words).float() + self.w['position_encodings/encodings'][:tokens.shape[1]].float()
         for i in range(self.layers):
@@ -140,21 +140,17 @@ class Reader(Layers):
             x = self.listen_to_itself(x, layer, causal=True)
             q, = self.heads(self.norm(x, name + '/layer_norm'), name + '/linear_0', 1)
             x = self.think(self.attend(x, name + '/linear_2', q, *memory[i]), layer)
-        return F.linear(self.norm(x, 'layer_norm'), words).float()
-
-    def begin(self, language):
-        "[B] of LANGUAGES -> what a transcript in it begins with, [B, 4]"
-        prompt = self.prompt.repeat(len(language), 1)
-        prompt[:, 1] = language
-        return prompt
+        return F.linear(self.norm(x[:, -last:], 'layer_norm'), words).float()
 
     @torch.no_grad()
     def write(self, memory, language, count):
-        "-> the likeliest transcript, word by word: [B, 4 + count], prompt and all"
-        tokens = self.begin(language)
+        "language [B], of LANGUAGES -> the likeliest transcript, prompt and all, [B, 4 + count], and for each word what it was chosen from"
+        tokens, choices = self.prompt.repeat(len(language), 1), []
+        tokens[:, 1] = language
         for _ in range(count):
-            tokens = torch.cat([tokens, self(tokens, memory)[:, -1, :END + 1].argmax(1, keepdim=True)], 1)
-        return tokens
+            choices.append(self(tokens, memory, 1))
+            tokens = torch.cat([tokens, choices[-1][:, 0, :END + 1].argmax(1, keepdim=True)], 1)
+        return tokens, torch.cat(choices, 1)
 
 
 if __name__ == '__main__':

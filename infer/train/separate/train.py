@@ -23,6 +23,7 @@ import torch  # noqa: E402
 from loss import WEIGHTS, Words, losses, si_sdr  # noqa: E402
 from mix import Mixer  # noqa: E402
 from model import LATE, Sieve  # noqa: E402
+from replay import Replay  # noqa: E402
 from validate import Validation  # noqa: E402
 
 LAST = 4                                        # seconds kept for the last validation and for writing
@@ -118,20 +119,8 @@ class Clock:
 
 
 def graphed(make):
-    "the same as one CUDA graph, whose thousand small kernels then cost the CPU nothing; random numbers go on from call to call"
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            make()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        made = make()
-
-    def again():
-        graph.replay()
-        return made
+    "the same, recorded once and replayed; random numbers go on from call to call"
+    again = Replay(make)
     first, second = (again()[0].clone() for _ in range(2))
     if not (torch.isfinite(first).all() and torch.isfinite(second).all()) or torch.equal(first, second):
         raise SystemExit('expected the graph to make new mixtures each time')
