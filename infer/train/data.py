@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torchaudio.transforms import Resample
 
-from voice import F0_DELAY_MS, HOP_OUT, LATE, RATE_IN, RATE_OUT
+from voice import F0_DELAY_MS, FFT, FLOOR, HOP_OUT, LATE, RATE_IN, RATE_OUT
 from whisper import LANGUAGES
 
 OLD = F0_DELAY_MS // 10              # hops
@@ -236,4 +236,66 @@ def weather(audio):
     x = torch.where(some(batch, 0.65, device), x + around(audio) * power * 10 ** (-snr / 20), x)
     x = torch.where(some(batch, 0.05, device), torch.clamp(x, -2 * power, 2 * power), x)
     x = torch.where(some(batch, 0.2, device), coarse(x), x)
-    return torch.where(some(batch, 0.1, device), sparse(x), x)
+    return torch.where(some(batch, 0.2, device), sparse(x), x)
+
+
+# ---- whom the program hears, and at what pitch it takes them to be
+
+def warped(power, factor):
+    "Power spectra [B, T, bins] with every frequency times factor [B]: another vocal tract, another pitch, the same words."
+    bins = torch.arange(power.shape[-1], device=power.device)
+    return read_at(power, bins / factor[:, None])
+
+
+def read_at(spectra, at):
+    "spectra [B, T, bins] read at [B, bins], between two of them in a straight line; nothing beyond the last"
+    last = spectra.shape[-1] - 1
+    low = at.long().clamp(max=last - 1)
+    mix = (at - low).clamp(0, 1)[:, None]
+    take = lambda i: spectra.gather(2, i[:, None].expand(-1, spectra.shape[1], -1))
+    return (take(low) * (1 - mix) + take(low + 1) * mix) * (at < last)[:, None]
+
+
+@lru_cache
+def lifter(device):
+    "Keeps of a cepstrum what the vocal tract makes: all below 1.25 ms, less and less up to 2.5 ms."
+    at = torch.arange(FFT, device=device)
+    return 0.5 + 0.5 * torch.cos(torch.pi * ((torch.minimum(at, FFT - at) - 20) / 20).clamp(0, 1))
+
+
+def disguise(power):
+    """Power spectra [B, T, bins] of somebody -> of somebody else who says the same as loudly: all frequencies moved, for most also formants
+    apart from each other and from the pitch, resonances sharper or blunter, the voice clearer or hoarser. Every fourth stays who they are."""
+    batch, bins, device = len(power), power.shape[-1], power.device
+    apart = some(batch, 0.6, device).float()
+    about = lambda reach: torch.empty(batch, 1, device=device).uniform_(-reach, reach)
+    logs = torch.log(power.clamp(min=FLOOR))
+    cepstra = torch.fft.irfft(logs, FFT)
+    tract, mean = torch.fft.rfft(cepstra * lifter(device)).real, cepstra[..., :1]
+    cords = logs - tract
+    size = about(0.23)
+    bend = F.interpolate(0.05 * torch.randn(batch, 1, 6, device=device), bins, mode='linear', align_corners=True)[:, 0]
+    at = torch.arange(bins, device=device)
+    there = at * torch.exp(-size - bend * apart)
+    tract = read_at(mean + (tract - mean) * (1 + apart * about(0.25))[..., None], there)
+    cords = read_at(cords, at * torch.exp(-size - apart * about(0.35))) * (1 + apart * (about(0.45) - 0.15))[..., None]
+    other = torch.exp(tract + cords) * (there < bins - 1)[:, None]
+    other = other * (power.sum(2, keepdim=True) / other.sum(2, keepdim=True).clamp(min=FLOOR))
+    return torch.where(some(batch, 0.25, device)[..., None], power, other)
+
+
+def bursts(shape, share, device):
+    "where something happens for 1, 3 or 9 hops at a time: each the given share [B, 1] of them, more or less"
+    begins = lambda n: (torch.rand(shape, device=device) < share / n).float()[:, None]
+    return sum(F.max_pool1d(begins(n), n, 1, n // 2)[:, 0] for n in (1, 3, 9)) > 0
+
+
+def misheard(f0):
+    """Pitch [B, hops] as a tracker has it where it is noisy. In `weather` the program's own misses 8 % of what is voiced and takes 2.5 % of
+    the rest for voiced, mostly for one to six hops. Half of the crops are heard rightly."""
+    batch, device = len(f0), f0.device
+    share = 0.04 * torch.rand(batch, 1, device=device) * some(batch, 0.5, device)
+    near = F.max_pool1d(f0[:, None], 17, 1, 8)[:, 0]
+    near = torch.where(near > 0, near, f0.amax(1, keepdim=True))
+    heard = torch.where((f0 == 0) & bursts(f0.shape, share / 2, device), near, f0)
+    return torch.where((f0 > 0) & bursts(f0.shape, share, device), 0, heard)

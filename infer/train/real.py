@@ -2,7 +2,7 @@
 
     python3 real.py FOLDER OUT.npz [--kept 15]
 
-The last --kept speakers are left out, for measuring. Every utterance is kept at three speeds, which make three speakers of one:
+The last --kept speakers are left out, for measuring. Every utterance is kept at four speeds, which make four speakers of one:
 pitch, formants and pace move together.
 """
 import argparse
@@ -15,7 +15,7 @@ from scipy.signal import resample_poly
 
 from synthesize import pitch
 
-SPEEDS = ((3, 2), (7, 4), (13, 10))  # up, down: as it is, a giant's, a child's
+SPEEDS = ((3, 2), (7, 4), (13, 10), (6, 5))  # up, down: as it is, a giant's, a child's, a smaller child's in a hurry
 
 
 def read(job):

@@ -1,4 +1,5 @@
-"""Renders every sentence by four aligned speakers: a female and a male built-in voice around their own pitch, two strangers at any.
+"""Renders every sentence by four aligned speakers, each as lively as they please: a female and a male built-in voice around their own pitch,
+two strangers at any.
 
     python3 synthesize.py KOKORO_ROOT SENTENCES.jsonl OUT_DIR --seconds 150 --workers 14 [--cuda]
 
@@ -43,14 +44,17 @@ def home(target, rng):
 
 def utterance(kokoro, rng, ipa):
     tokens = kokoro.tokens(ipa)
-    count, speed = len(tokens), rng.uniform(0.8, 1.3)
+    count, speed = len(tokens), rng.uniform(0.75, 1.5)
     prosody = kokoro.prosody(str(rng.choice(list(kokoro.packs))), count)
     anyone = np.exp(rng.uniform(np.log(65), np.log(400), 2))
     first, curve = kokoro.render(tokens, stranger(kokoro, rng, count), prosody, 1.0, speed)
     median = np.median(curve[curve > 50]) if (curve > 50).any() else 200
     female, male = int(rng.choice(FEMALE)), int(rng.choice(MALE))
-    speakers = [(half(kokoro, TARGETS[i], count), home(TARGETS[i], rng)) for i in (female, male)] + [(stranger(kokoro, rng, count), hz) for hz in anyone]
-    rows = [kokoro.render(tokens, who, prosody, hz / median, speed)[0] for who, hz in speakers]
+    speakers = [(half(kokoro, TARGETS[i], count), home(TARGETS[i], rng), 0.2) for i in (female, male)] + [(stranger(kokoro, rng, count), hz, 0.4) for hz in anyone]
+    rows = []
+    for who, hz, spread in speakers:
+        liveliness = np.clip(np.exp(spread * rng.standard_normal()), 0.5, 2) - 1    # an actor's pitch moves twice as far, in octaves, or hardly
+        rows.append(kokoro.render(tokens, who, prosody, hz / median, speed, liveliness, median)[0])
     n = min(map(len, rows)) // 240 * 240
     rows = np.stack([np.clip(r[:n], -1, 1) for r in rows])
     if not np.isfinite(rows).all() or np.abs(rows).max(1).min() < 0.05:

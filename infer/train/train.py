@@ -26,7 +26,7 @@ import torch.nn as nn  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 
 import together  # noqa: E402
-from data import LEVEL, centroids, down, load_pairs, load_real, weather  # noqa: E402
+from data import LEVEL, centroids, disguise, down, load_pairs, load_real, misheard, weather  # noqa: E402
 from ge2e import GE2E, HOP, PARTIAL  # noqa: E402
 from losses import Critic, level_loss, reading_loss, spectral_loss, words_loss  # noqa: E402
 from pack import load  # noqa: E402
@@ -123,18 +123,15 @@ class Trainer:
 
     def hear(self, source):
         "-> log-mel of what a stranger's microphone makes of it, and the gain it was given"
-        count, device = len(source), self.device
-        gain = 10 ** (torch.empty(count, 1, device=device).uniform_(-30, 6) / 20)
-        warp = torch.exp(torch.empty(count, device=device).uniform_(-0.2, 0.2))
-        warp = torch.where(torch.rand_like(warp) < 0.25, torch.ones_like(warp), warp)
-        return log_mel(weather(down(source)) * gain, warp), gain
+        gain = 10 ** (torch.empty(len(source), 1, device=self.device).uniform_(-30, 6) / 20)
+        return log_mel(weather(down(source)) * gain, disguise), gain
 
     def speak(self, mel, f0, speaker, gain):
         count = len(f0)
         noise, start = torch.randn(count, f0.shape[1] * HOP_OUT, device=self.device), torch.rand(count, device=self.device, dtype=torch.float64)
         speaker = F.normalize(speaker + 0.015 * torch.randn_like(speaker), dim=1)
         wobble = torch.exp(0.004 * torch.randn(count, 1, device=self.device))
-        made, content = self.voice(mel, f0 * wobble, speaker, noise, start)
+        made, content = self.voice(mel, misheard(f0) * wobble, speaker, noise, start)
         return made / gain, content
 
     def others(self, count):

@@ -47,18 +47,14 @@ def slaney_mel(rate=RATE_IN, fft=FFT, bands=MELS, fmin=0.0, fmax=8000.0):
     return (np.maximum(0, np.minimum(up, down)) * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
 
 
-def log_mel(audio, warp=None):
+def log_mel(audio, change=None):
     """[B, n] at 16 kHz -> [B, MELS, n/HOP_IN]. Frame t sees the last WINDOW samples of hop t.
-    warp [B] moves every frequency by that factor: another vocal tract, another pitch, the same words."""
+    change is given their power spectra, [B, frames, bins], and gives others."""
     x = F.pad(audio, (WINDOW - HOP_IN, 0)).unfold(1, WINDOW, HOP_IN)
     window = torch.hann_window(WINDOW, periodic=True, device=audio.device)
-    power = torch.fft.rfft(x * window, FFT).abs().square()                      # B, T, bins
-    if warp is not None:
-        at = torch.arange(power.shape[-1], device=audio.device)[None] / warp[:, None]
-        lo = at.long().clamp(max=power.shape[-1] - 2)
-        frac = (at - lo).clamp(0, 1)[:, None]
-        take = lambda i: power.gather(2, i[:, None].expand(-1, power.shape[1], -1))
-        power = (take(lo) * (1 - frac) + take(lo + 1) * frac) * (at < power.shape[-1] - 1)[:, None]
+    power = torch.fft.rfft(x * window, FFT).abs().square()
+    if change is not None:
+        power = change(power)
     return torch.log(torch.clamp(power @ mel_bank(audio.device).T, min=FLOOR)).transpose(1, 2)
 
 
