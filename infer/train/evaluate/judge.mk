@@ -13,6 +13,10 @@ judge: build $(JUDGE)/clips/clips.jsonl ## measure the voices, LIBRISPEECH=folde
 	  --systems $(SYSTEMS) --jobs $(JOBS) $(if $(MODEL),--model '$(MODEL)')
 	$(JUDGE)/venv/bin/python $(EVALUATE)/report.py $(JUDGE) daemon/docs/results
 
+.PHONY: acted
+acted: build $(JUDGE)/venv/complete ## compare PACKS="one.onnx other.onnx" on actors that no bar is set on, to choose between them
+	OMP_NUM_THREADS=1 $(JUDGE)/venv/bin/python $(EVALUATE)/acted.py build/acted $(or $(PACKS),infer/voices/first.onnx) --jobs $(JOBS)
+
 $(JUDGE)/clips/clips.jsonl: $(EVALUATE)/clips.py $(EVALUATE)/conditions.py | $(JUDGE)/venv/complete $(B)/librispeech
 	OMP_NUM_THREADS=1 $(JUDGE)/venv/bin/python $< $(B)/librispeech $(@D) --kept $(KEPT) $(if $(PACKAGES),--packages '$(PACKAGES)')
 
