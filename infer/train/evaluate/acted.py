@@ -9,8 +9,6 @@ import argparse
 import io
 import random
 import struct
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,10 +16,11 @@ import numpy as np
 import soundfile as sf
 
 import audio as A
+from clips import packages
 from evaluate import Program, built_with, convert
 from measures import Measures
 
-PACKAGE, BOOK = 'flight-of-the-amazon-queen', 'usr/share/scummvm/flight-of-the-amazon-queen/queen.1c'
+PACKAGE, BOOK = 'flight-of-the-amazon-queen', 'scummvm/flight-of-the-amazon-queen/queen.1c'
 LETTERS, SHORT, LONG = 25, 4, 11     # of a line: letters at least; seconds, at least and at most
 NAMES = ('cer_added', 'sim', 'f0_corr', 'voicing', 'ovrl')
 
@@ -37,12 +36,10 @@ def lines(book):
 
 def gather(out, count):
     "-> files of that many lines, drawn with a fixed seed"
-    if not (out / BOOK).exists():
-        subprocess.run(['apt-get', '-qq', 'download', PACKAGE], cwd=out, check=True)
-        subprocess.run(['dpkg-deb', '-x', next(out.glob(f'{PACKAGE}_*.deb')), out], check=True)
-    book = (out / BOOK).read_bytes()
+    path = packages(out, [PACKAGE]) / BOOK
+    book = path.read_bytes()
     if book[:4] != b'QTBL':
-        raise SystemExit(f'{out / BOOK}: expected a table of the game (QTBL), found {book[:4]!r}')
+        raise SystemExit(f'{path}: expected a table of the game (QTBL), found {book[:4]!r}')
     found, files = sorted(lines(book)), []
     random.Random(5).shuffle(found)
     for name, mp3 in found:
@@ -70,6 +67,16 @@ def judged(pack, clips, measures, out, jobs):
     return {clip: {**m, 'cer_added': min(m['cer_added'], 1)} for clip, m in found.items() if len(m['said']) >= LETTERS and 'f0_corr' in m}
 
 
+def means(found, first):
+    "the means of a pack's measures, and how far they are from the first's with the error of that"
+    both, text = [clip for clip in first if clip in found], []
+    for name in NAMES:
+        now, before = (np.array([m[clip][name] for clip in both]) for m in (found, first))
+        apart = now - before
+        text.append(f'{name} {now.mean():.4f}' + (f' ({apart.mean():+.4f} +- {apart.std() / len(both) ** 0.5:.4f})' if found is not first else ''))
+    return f'{len(both)} lines, ' + ', '.join(text)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('out', type=Path)
@@ -83,14 +90,8 @@ def main():
     for number, pack in enumerate(args.packs):
         found = judged(pack, clips, measures, out / f'pack{number}', args.jobs)
         first = first or found
-        both = [clip for clip in first if clip in found]
-        text = []
-        for name in NAMES:
-            now, before = (np.array([m[clip][name] for clip in both]) for m in (found, first))
-            apart = now - before
-            text.append(f'{name} {now.mean():.4f}' + (f' ({apart.mean():+.4f} +- {apart.std() / len(both) ** 0.5:.4f})' if found is not first else ''))
-        print(f'{pack}: {len(both)} lines, ' + ', '.join(text), flush=True)
+        print(f'{pack}: {means(found, first)}', flush=True)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -38,9 +38,9 @@ OTHERS = {'june': ['fr_CA_f_June/queue-periodic-announce', 'fr_CA_f_June/vm-inst
           'large-fish': ['dump/cs/sm-v-podivej', 'cannons/cs/del-v-dve', 'warcraft/cs/war-v-blizzard']}
 
 
-def packages(into):
-    "The packages, unpacked and not installed."
-    for name in PACKAGES:
+def packages(into, names=PACKAGES):
+    "Debian packages, unpacked and not installed -> their share folder"
+    for name in names:
         if not (into / 'usr/share/doc' / name).is_dir():
             into.mkdir(parents=True, exist_ok=True)
             subprocess.run(['apt-get', '-qq', 'download', name], cwd=into, check=True)
