@@ -5,11 +5,9 @@ import (
 	"io"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/rs/zerolog/diode"
 	"golang.org/x/term"
 )
 
@@ -20,8 +18,7 @@ const logBuffer = 1000
 // is too slow for are dropped and counted. Close writes out what is buffered.
 type Log struct {
 	zerolog.Logger
-	diode   diode.Writer
-	dropped atomic.Uint64
+	queue *lineQueue
 }
 
 // NewLog writes to w as the configuration says. Close it after the last line.
@@ -30,25 +27,21 @@ func NewLog(c LogConfig, w io.Writer) (*Log, error) {
 	if err != nil {
 		return nil, keyErrorf("log.level", "%q, allowed: debug, info, warn, error", c.Level)
 	}
-	l := &Log{}
-	// The diode is innermost of what may wait: formatting for the console happens before it.
-	// It would close what it writes to, which is not ours.
-	l.diode = diode.NewWriter(struct{ io.Writer }{w}, logBuffer, 10*time.Millisecond, func(missed int) {
-		l.dropped.Add(uint64(missed))
-	})
-	var out io.Writer = l.diode
+	l := &Log{queue: newLineQueue(w, logBuffer)}
+	// The queue is innermost: what is written to it is formatted already.
+	var out io.Writer = l.queue
 	if c.Format == "console" || c.Format == "auto" && isTerminal(w) {
-		out = zerolog.ConsoleWriter{Out: l.diode, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
+		out = zerolog.ConsoleWriter{Out: l.queue, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
 	}
 	l.Logger = zerolog.New(out).Level(level).With().Timestamp().Logger()
 	return l, nil
 }
 
 // Dropped is how many lines were lost to a slow reader so far.
-func (l *Log) Dropped() uint64 { return l.dropped.Load() }
+func (l *Log) Dropped() uint64 { return l.queue.dropped.Load() }
 
 // Close writes out what is buffered.
-func (l *Log) Close() error { return l.diode.Close() }
+func (l *Log) Close() error { return l.queue.Close() }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

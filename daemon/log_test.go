@@ -44,6 +44,24 @@ func TestLogFormats(t *testing.T) {
 	}
 }
 
+// The last line before the end is often the one that says why it ends.
+func TestLogKeepsTheLastLine(t *testing.T) {
+	for i := range 2000 {
+		var buf bytes.Buffer
+		log, err := NewLog(LogConfig{Level: "info", Format: "json"}, &buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Error().Msg("last words")
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(buf.String(), "last words") {
+			t.Fatalf("log %d lost its line: %q", i, buf.String())
+		}
+	}
+}
+
 // Standard error is not the log's to close: the last words of the program come after it.
 func TestLogLeavesItsWriterOpen(t *testing.T) {
 	r, w := io.Pipe()
