@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"io"
 	"sync/atomic"
 )
@@ -23,7 +24,7 @@ func newLineQueue(w io.Writer, size int) *lineQueue {
 
 // Write queues a copy of a line. Any goroutine may write; after Close nothing comes out any more.
 func (q *lineQueue) Write(line []byte) (int, error) {
-	kept := append([]byte(nil), line...)
+	kept := bytes.Clone(line)
 	for {
 		select {
 		case q.lines <- kept:
@@ -47,19 +48,13 @@ func (q *lineQueue) Close() error {
 
 func (q *lineQueue) run(w io.Writer) {
 	defer close(q.done)
-	for {
+	stop := q.stop
+	for stop != nil || len(q.lines) > 0 {
 		select {
 		case line := <-q.lines:
 			_, _ = w.Write(line) // where would one tell that the log fails?
-		case <-q.stop:
-			for {
-				select {
-				case line := <-q.lines:
-					_, _ = w.Write(line)
-				default:
-					return
-				}
-			}
+		case <-stop:
+			stop = nil // what is queued is still written
 		}
 	}
 }
